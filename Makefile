@@ -1,0 +1,62 @@
+# hv: see `make help`. Everything that is built or fetched lies below build/.
+
+ARCH    ?= x86
+B       := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
+comma   := ,
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+V       ?= 0
+Q       := $(if $(filter 0,$(V)),@)
+WERROR  ?= 1
+VERSION := 0.1.0
+
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
+           $(if $(filter 1,$(WERROR)),-Werror)
+CFLAGS  ?= -O2 -g
+CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VERSION)"' \
+           -fno-common -fstack-protector-strong -pthread -MMD -MP \
+           $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--as-needed,-z,relro,-z,noexecstack \
+           $(if $(SAN),-fsanitize=$(SAN))
+LIBS    := -ljansson
+
+SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c firmware/*.c)
+OBJ     := $(SRC:%.c=$(B)/obj/%.o)
+LIB_OBJ := $(filter-out $(B)/obj/hv/main.o,$(OBJ))
+TESTS   := $(patsubst %.c,$(B)/%,$(wildcard devices/test/test_*.c hv/test/test_*.c firmware/test/test_*.c))
+# What several tests share (fakes), linked into each of them.
+TEST_SHARED := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/test_%,$(wildcard */test/*.c)))
+
+.PHONY: all help
+all: $(B)/hv
+
+-include guest-tests/rules.mk
+include scripts/rules.mk
+
+help:
+	@sed -n 's/^#: //p' Makefile scripts/rules.mk guest-tests/rules.mk
+
+# A change of flags or compiler rebuilds what depends on it.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+FORCE:
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  CC    $<")
+	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+#: make                 build/hv; needs no network once the packages are there
+$(B)/hv: $(OBJ)
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+
+$(B)/libhv.a: $(LIB_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(TESTS): $(B)/%: $(B)/obj/%.o $(TEST_SHARED) $(B)/libhv.a
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)$(CC) -o $@ $< $(TEST_SHARED) $(B)/libhv.a $(LDFLAGS_ALL) $(LIBS) -lcheck -lsubunit -lrt -lm
+
+-include $(OBJ:.o=.d) $(TESTS:$(B)/%=$(B)/obj/%.d) $(TEST_SHARED:.o=.d)

@@ -1,0 +1,80 @@
+/*
+ * A byte stream between a device and the host: the back end of the serial port and of later
+ * consoles. Output is buffered, never blocks a vCPU and is bounded; input is taken from the host
+ * only as fast as the device asks for it.
+ *
+ * Output: chardev_write copies into a ring. The ring goes to the fd at a newline, when
+ * CHARDEV_FLUSH_BYTES are waiting, and at the latest CHARDEV_LAG_MS after the first byte. The fd
+ * may be inherited and shared, so it is never made non-blocking: poll(2) is asked first and at most
+ * PIPE_BUF bytes are written at a time. When the reader stalls the ring fills, chardev_room tells
+ * the device (which can hold its guest back as real hardware would), and bytes beyond it are
+ * dropped and counted. A regular file is bounded by `limit`; ENOSPC and EFBIG drop and count too.
+ *
+ * Thread: chardev_write, chardev_room and chardev_input_room may be called from any thread; the
+ * rest from the loop's. Lock: chardev.lock protects ring and counters, is taken after dev.lock, and
+ * is not held while `input` or `drained` of the user run.
+ */
+#ifndef HV_CORE_CHARDEV_H
+#define HV_CORE_CHARDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct chardev;
+struct loop;
+
+#define CHARDEV_RING_BYTES  65536
+#define CHARDEV_FLUSH_BYTES 512
+#define CHARDEV_LAG_MS      10
+
+struct chardev_config {
+    int in_fd;      /* -1: no input. Not owned. */
+    int out_fd;     /* -1: output is seen by the tap only. Not owned. */
+    uint64_t limit; /* bytes that may go to out_fd when it is a regular file; 0: no limit */
+
+    /*
+     * Host input passes here first; may shorten or replace it in place (escape keys). Returns the
+     * number of bytes left. NULL: all input is for the guest. Loop thread.
+     */
+    size_t (*filter)(void *opaque, uint8_t *buf, size_t len);
+    void *filter_opaque;
+
+    /* Sees every output byte once, in order, before it is written. Under chardev.lock. */
+    void (*tap)(void *opaque, const uint8_t *buf, size_t len);
+    void *tap_opaque;
+};
+
+/* The device on the guest's side. Called on the loop thread without any lock held. */
+struct chardev_user {
+    void (*input)(void *opaque, const uint8_t *buf, size_t len); /* len <= what input_room said */
+    void (*drained)(void *opaque); /* the ring was full and has room again */
+    void *opaque;
+};
+
+/* NULL with errno. `config` is copied. destroy accepts NULL and flushes for at most 1 s. */
+struct chardev *chardev_create(struct loop *loop, const struct chardev_config *config);
+void chardev_destroy(struct chardev *chr);
+
+/* At most one user; NULL detaches. While the loop is not running or from its thread. */
+void chardev_attach(struct chardev *chr, const struct chardev_user *user);
+
+/* Queues output; returns how many bytes were taken, the rest is dropped and counted. */
+size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len);
+
+/* Bytes that chardev_write would take now. */
+size_t chardev_room(struct chardev *chr);
+
+/* The device can take `len` bytes of input now; 0 stops reading from the host. */
+void chardev_input_room(struct chardev *chr, size_t len);
+
+/* Writes what is waiting, for at most `ms` milliseconds. */
+void chardev_flush(struct chardev *chr, unsigned ms);
+
+struct chardev_stats {
+    uint64_t written; /* bytes the guest wrote, dropped ones included */
+    uint64_t dropped;
+};
+struct chardev_stats chardev_get_stats(struct chardev *chr);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * The one device table. Start-up, help, reset, save, load and teardown all walk it, in this order;
+ * teardown in reverse. Adding a device is one file, one row here and its tests.
+ */
+#ifndef HV_DEVICES_TABLE_H
+#define HV_DEVICES_TABLE_H
+
+#include <stdint.h>
+
+#include "devices/core/dev.h"
+
+/* Which kinds of machine (--mode) have the device. */
+enum { MODE_PV = 1 << 0 };
+
+/* The architectures a row can be placed on; an index, so that no row needs an #ifdef. */
+enum device_arch { DEVICE_X86, DEVICE_ARM64, DEVICE_ARCH_COUNT };
+
+enum device_bus { DEVICE_ABSENT, DEVICE_PORT, DEVICE_MMIO };
+
+struct device_place {
+    enum device_bus bus; /* DEVICE_ABSENT: this architecture has no such device */
+    uint64_t base, size; /* addresses on that bus */
+    int gsi;             /* interrupt line, or -1 */
+};
+
+struct device_type {
+    const char *name; /* as in messages and `hv help devices` */
+    const char *help; /* one line */
+    unsigned modes;   /* MODE_* */
+    int (*create)(const struct dev_env *env, struct dev **out); /* 0 or -errno */
+    struct device_place place[DEVICE_ARCH_COUNT];
+};
+
+extern const struct device_type device_types[];
+extern const unsigned device_type_count;
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * Kernel and initrd loaders. A file is hostile input: every field is read once, bounded, and the
+ * whole layout is checked before a byte reaches guest memory. All of it runs before any vCPU.
+ *
+ * Errors: each function logs one line ("hv: FILE: what is wrong; how to mend it") and returns
+ * -errno. Thread: main, at start-up.
+ */
+#ifndef HV_LOADER_H
+#define HV_LOADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gmem;
+
+/* A file that is being loaded. Files are read with pread straight into guest memory: one copy, and
+ * a file that shrinks meanwhile is a short read, where a mapped one would be a SIGBUS. */
+struct image {
+    const char *path; /* borrowed; for messages */
+    int fd;           /* owned; -1: closed */
+    uint64_t size;    /* bytes when it was opened; not 0 */
+};
+
+/* Opens a regular file read-only, never blocking (a FIFO, directory or device is refused). */
+int image_open(struct image *img, const char *path);
+void image_close(struct image *img);
+
+/* Reads exactly [offset, offset + len). -ENODATA (nothing logged) when the file is shorter. */
+int image_read(const struct image *img, uint64_t offset, void *buf, size_t len);
+
+enum boot_protocol {
+    BOOT_AUTO,     /* as a wish only: the loader chooses */
+    BOOT_LINUX64,  /* Linux boot protocol, 64-bit entry (boot.rst, "64-bit BOOT PROTOCOL") */
+    BOOT_LINUX32,  /* the same, 32-bit entry */
+    BOOT_PVH,      /* Xen PVH start_info, 32-bit entry */
+    BOOT_MULTIBOOT /* Multiboot 0.6.96, 32-bit entry */
+};
+
+/* "linux64", "linux32", "pvh", "multiboot", "auto". */
+const char *boot_protocol_name(enum boot_protocol protocol);
+
+/* Guest-physical ranges that hv itself fills; a kernel or initrd must not touch them. */
+struct reserved_range {
+    uint64_t gpa, size; /* bytes */
+    const char *what;   /* for messages: "boot data", "ACPI tables" */
+};
+
+#define SETUP_HEADER_MAX 0x100 /* the setup header ends at most at file offset 0x200 + 0x69 */
+
+struct kernel {
+    enum boot_protocol protocol; /* never BOOT_AUTO */
+    const char *format;          /* "bzImage", "ELF"; static */
+    uint64_t entry;              /* GPA of the first instruction */
+    uint64_t low, high;          /* footprint [low, high) in GPA, bss and init_size included */
+    uint64_t initrd_max;         /* the initrd's last byte may lie at this GPA, no higher */
+    uint32_t cmdline_max;        /* bytes without the NUL */
+
+    /* bzImage only: file bytes 0x1f1.. as they must be copied into boot_params (boot.rst). */
+    uint8_t setup_header[SETUP_HEADER_MAX];
+    size_t setup_header_len; /* 0: no setup header in the file */
+};
+
+struct kernel_request {
+    const struct image *image;
+    const struct gmem *mem;
+    enum boot_protocol wish; /* BOOT_AUTO, or the one entry that the user insists on */
+    const struct reserved_range *reserved;
+    unsigned reserved_count;
+};
+
+/*
+ * Recognises the format by its magic (bzImage, ELF), picks the entry (PVH note, then a Multiboot
+ * header, then the Linux 64-bit entry for ELF; 64-bit before 32-bit for bzImage) and loads it.
+ * -ENOEXEC: not a kernel we know, or damaged. -ENOMEM: does not fit in guest memory.
+ */
+int kernel_load(const struct kernel_request *req, struct kernel *out);
+
+struct initrd {
+    uint64_t gpa, size; /* size 0: none */
+};
+
+/*
+ * Loads `count` files one after the other (each padded to 4 bytes, as the kernel's unpacker wants
+ * between cpio archives) as high as kernel->initrd_max and RAM allow, page aligned, clear of the
+ * kernel and of the reserved ranges.
+ */
+int initrd_load(const struct kernel_request *req, const struct kernel *kernel,
+                const char *const *paths, unsigned count, struct initrd *out);
+
+struct boot_module {
+    uint64_t gpa, size;  /* bytes */
+    const char *cmdline; /* borrowed; the path as the user gave it */
+};
+
+/* Multiboot: each file is a module of its own, page aligned, above the kernel. */
+int modules_load(const struct kernel_request *req, const struct kernel *kernel,
+                 const char *const *paths, unsigned count, struct boot_module *out);
+
+#endif
