@@ -1,0 +1,76 @@
+/*
+ * What the user asked for. One table (config_table.c) drives the command line, `hv help`, the JSON
+ * of --config and --print-config, and the man page's option list.
+ *
+ * Thread: main, at start-up. Errors: one line on stderr that names the option or the JSON key and
+ * its place, then -EINVAL.
+ */
+#ifndef HV_CONFIG_H
+#define HV_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "hv/loader/loader.h"
+
+#define CONFIG_MAX_INITRDS  16
+#define CONFIG_MAX_CPUS     254
+#define CONFIG_MIN_MEMORY   (UINT64_C(16) << 20)
+#define CONFIG_MAX_SET_REGS 16
+
+enum memory_backing { BACKING_THP, BACKING_HUGE_2M, BACKING_HUGE_1G };
+
+/* Strings and arrays are owned; free with config_free. A zeroed struct is valid and empty. */
+struct vm_config {
+    char *kernel;                     /* -k; NULL: not given */
+    char *initrd[CONFIG_MAX_INITRDS]; /* -i, in order */
+    unsigned initrd_count;
+    char *append;                  /* -a; added to the default command line */
+    char *cmdline;                 /* --cmdline; replaces it */
+    uint64_t memory;               /* -m; bytes */
+    unsigned cpus;                 /* -c */
+    const struct mode *mode;       /* --mode; a row of the modes table (hv/mode.h) */
+    enum boot_protocol entry;      /* --entry */
+    enum memory_backing hugepages; /* --hugepages off|2M|1G */
+    char *console;                 /* --console: "stdio", "none", "pty" or a file's path */
+    uint64_t
+        console_limit;   /* --console-limit; bytes that a console file may grow to; 0: no limit */
+    uint64_t timeout_ms; /* --timeout; 0: none */
+    char *result;        /* --result; NULL: none */
+    char *name;          /* --name; default "hv-PID" */
+    uint8_t uuid[16];    /* --uuid; random unless given */
+    bool uuid_given;
+    char *set_regs[CONFIG_MAX_SET_REGS]; /* --set-reg NAME=VALUE, checked by hv/arch */
+    unsigned set_reg_count;
+    bool coalesce;     /* --coalesce on|off: batch serial output in the kernel */
+    bool print_config; /* --print-config */
+    bool verbose;      /* -v */
+};
+
+void config_init(struct vm_config *config); /* defaults */
+void config_free(struct vm_config *config);
+
+/*
+ * Parses `hv run` arguments (argv[0] is the verb). --config is read first, wherever it stands, and
+ * options override it. 0; -EINVAL after a message; 1 when --help was printed and nothing is to run.
+ */
+int config_parse_run(struct vm_config *config, int argc, char **argv);
+
+/* Checks what can be checked without the host: required options, ranges, contradictions. */
+int config_validate(const struct vm_config *config);
+
+/* The JSON that --config reads back to an equal configuration. -errno of the write. */
+int config_write_json(const struct vm_config *config, FILE *out);
+int config_read_json(struct vm_config *config, const char *path);
+
+/* The option list for `hv help run` and, in roff, for the man page. */
+void config_print_options(FILE *out);
+void config_print_options_roff(FILE *out);
+
+/* "64", "1G", "512M", "2048K": a bare number is MiB. "1500ms", "10", "2m", "1h": bare is seconds.
+ */
+int parse_size(const char *text, uint64_t *bytes);
+int parse_duration(const char *text, uint64_t *ms);
+
+#endif
