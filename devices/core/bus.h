@@ -38,9 +38,9 @@ void bus_freeze(struct bus *bus);
 const struct bus_range *bus_find(const struct bus *bus, uint64_t addr);
 
 /*
- * One access of `size` bytes (1, 2, 4 or 8; KVM reports no other). Takes the device's lock around
- * its callback. The value travels little-endian in `data`. Returns false when any byte was
- * unclaimed.
+ * One access of `size` bytes, 1 to 8; a device sees 1, 2, 4 or 8, other sizes (KVM reports them
+ * for an access that crosses a page) reach it as bytes. Takes the device's lock around its
+ * callback. The value travels little-endian in `data`. Returns false when any byte was unclaimed.
  */
 bool bus_read(struct bus *bus, uint64_t addr, unsigned size, uint8_t *data);
 bool bus_write(struct bus *bus, uint64_t addr, unsigned size, const uint8_t *data);

@@ -74,4 +74,18 @@ void dev_fini(struct dev *dev);
 /* Calls ops->destroy; accepts NULL. */
 void dev_destroy(struct dev *dev);
 
+/* The operations of the same names, under dev.lock, in the device's own section of the state. */
+void dev_reset(struct dev *dev);
+void dev_save(struct dev *dev, struct state_writer *w);
+
+/* -ENOENT: the data ended. -EINVAL: not this device's section, or a value it cannot have. */
+int dev_load(struct dev *dev, struct state_reader *r);
+
+/* For devices of byte registers: an access of `size` bytes is `size` accesses, lowest first. */
+typedef uint8_t dev_read8_fn(struct dev *dev, uint64_t offset);
+typedef void dev_write8_fn(struct dev *dev, uint64_t offset, uint8_t value);
+uint64_t dev_read_bytes(struct dev *dev, uint64_t offset, unsigned size, dev_read8_fn *fn);
+void dev_write_bytes(struct dev *dev, uint64_t offset, unsigned size, uint64_t value,
+                     dev_write8_fn *fn);
+
 #endif

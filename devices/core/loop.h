@@ -1,9 +1,9 @@
 /*
- * The event loop: epoll with fd callbacks, one-shot timers and a way to be woken from other
- * threads. One thread runs it; callbacks run on that thread.
+ * The event loop: epoll with fd callbacks and one-shot timers. One thread runs it; callbacks run
+ * on that thread.
  *
- * Thread: loop_watch_set, loop_timer_arm and loop_wake may be called from any thread, everything
- * else only while the loop is not running, or from its own callbacks.
+ * Thread: loop_watch_set, loop_timer_arm, loop_timer_disarm and loop_stop may be called from any
+ * thread, everything else only while the loop is not running, or from its own callbacks.
  */
 #ifndef HV_CORE_LOOP_H
 #define HV_CORE_LOOP_H
