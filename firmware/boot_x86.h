@@ -4,7 +4,9 @@
  * buffer that the caller copies to `gpa`. Layouts are spelled out as offsets, so that they build
  * and are tested on any host architecture.
  *
- * All return 0, or -ENOSPC when `cap` is too small, or -EINVAL.
+ * Each fills exactly its *_BYTES, zero padded, so that no stale host memory reaches the guest. All
+ * return 0, or -ENOSPC when `cap` is less than that or the content is more, or -EINVAL when the
+ * description cannot be expressed (misaligned, or above 4 GiB where the protocol has 32 bits).
  */
 #ifndef FIRMWARE_BOOT_X86_H
 #define FIRMWARE_BOOT_X86_H
