@@ -4,15 +4,15 @@
  * only as fast as the device asks for it.
  *
  * Output: chardev_write copies into a ring. The ring goes to the fd at a newline, when
- * CHARDEV_FLUSH_BYTES are waiting, and at the latest CHARDEV_LAG_MS after the first byte. The fd
- * may be inherited and shared, so it is never made non-blocking: poll(2) is asked first and at most
- * PIPE_BUF bytes are written at a time. When the reader stalls the ring fills, chardev_room tells
- * the device (which can hold its guest back as real hardware would), and bytes beyond it are
- * dropped and counted. A regular file is bounded by `limit`; ENOSPC and EFBIG drop and count too.
+ * CHARDEV_FLUSH_BYTES are waiting, and at the latest CHARDEV_LAG_MS after the first byte. How the
+ * fd is written without blocking is hostfd.h's business. When the reader stalls the ring fills,
+ * chardev_room tells the device (which can hold its guest back as real hardware would), and bytes
+ * beyond it are dropped and counted. A regular file is bounded by `limit`; ENOSPC and EFBIG drop
+ * and count too, and a reader that went away for good (EPIPE) means that all is dropped.
  *
- * Thread: chardev_write, chardev_room and chardev_input_room may be called from any thread; the
- * rest from the loop's. Lock: chardev.lock protects ring and counters, is taken after dev.lock, and
- * is not held while `input` or `drained` of the user run.
+ * Thread: chardev_write, chardev_room, chardev_input_room and chardev_get_stats may be called from
+ * any thread; the rest from the loop's. Lock: chardev.lock protects ring and counters, is taken
+ * after dev.lock, and is not held while `input` or `drained` of the user run.
  */
 #ifndef HV_CORE_CHARDEV_H
 #define HV_CORE_CHARDEV_H
@@ -27,6 +27,7 @@ struct loop;
 #define CHARDEV_RING_BYTES  65536
 #define CHARDEV_FLUSH_BYTES 512
 #define CHARDEV_LAG_MS      10
+#define CHARDEV_ROOM_LOW    64 /* a device that sees less room than this is told by `drained` */
 
 struct chardev_config {
     int in_fd;      /* -1: no input. Not owned. */
@@ -47,12 +48,18 @@ struct chardev_config {
 
 /* The device on the guest's side. Called on the loop thread without any lock held. */
 struct chardev_user {
-    void (*input)(void *opaque, const uint8_t *buf, size_t len); /* len <= what input_room said */
-    void (*drained)(void *opaque); /* the ring was full and has room again */
+    /* len <= what input_room said. Ends by saying input_room anew, under the device's lock: that
+     * settles what a vCPU thread may have said while these bytes were on their way. */
+    void (*input)(void *opaque, const uint8_t *buf, size_t len);
+    /* Room was below CHARDEV_ROOM_LOW, when written to or asked for, and is half the ring now. */
+    void (*drained)(void *opaque);
     void *opaque;
 };
 
-/* NULL with errno. `config` is copied. destroy accepts NULL and flushes for at most 1 s. */
+/*
+ * NULL with errno. `config` is copied; its descriptors are duplicated. A descriptor that is not
+ * open is a console without that direction. destroy accepts NULL and flushes for at most 1 s.
+ */
 struct chardev *chardev_create(struct loop *loop, const struct chardev_config *config);
 void chardev_destroy(struct chardev *chr);
 
@@ -65,10 +72,13 @@ size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len);
 /* Bytes that chardev_write would take now. */
 size_t chardev_room(struct chardev *chr);
 
-/* The device can take `len` bytes of input now; 0 stops reading from the host. */
+/*
+ * The device can take `len` bytes of input now; 0 stops reading from the host, but for a few KiB
+ * that pass the filter and wait.
+ */
 void chardev_input_room(struct chardev *chr, size_t len);
 
-/* Writes what is waiting, for at most `ms` milliseconds. */
+/* Writes what is waiting, for at most `ms` milliseconds; accepts NULL. */
 void chardev_flush(struct chardev *chr, unsigned ms);
 
 struct chardev_stats {
