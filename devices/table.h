@@ -21,6 +21,8 @@ struct device_place {
     enum device_bus bus; /* DEVICE_ABSENT: this architecture has no such device */
     uint64_t base, size; /* addresses on that bus */
     int gsi;             /* interrupt line, or -1 */
+    unsigned batched;    /* bytes at the base whose writes may reach the device late and in batches:
+                            output registers; 0: none */
 };
 
 struct device_type {

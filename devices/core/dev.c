@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "devices/core/state.h"
 
@@ -58,6 +59,31 @@ int dev_load(struct dev *dev, struct state_reader *r)
     err = dev->ops->load(dev, r, version);
     pthread_mutex_unlock(&dev->lock);
     return err ? err : state_leave(r);
+}
+
+void dev_free(struct dev *dev)
+{
+    dev_fini(dev);
+    free(dev); /* the first member of what was allocated */
+}
+
+void dev_reset_nothing(struct dev *dev)
+{
+    (void)dev;
+}
+
+void dev_save_nothing(struct dev *dev, struct state_writer *w)
+{
+    (void)dev;
+    (void)w;
+}
+
+int dev_load_nothing(struct dev *dev, struct state_reader *r, uint16_t version)
+{
+    (void)dev;
+    (void)r;
+    (void)version;
+    return 0;
 }
 
 uint64_t dev_read_bytes(struct dev *dev, uint64_t offset, unsigned size, dev_read8_fn *fn)

@@ -59,6 +59,13 @@ struct guest_event_sink {
     void *opaque;
 };
 
+static inline void guest_report(const struct guest_event_sink *sink, enum guest_event event,
+                                uint32_t value)
+{
+    if (sink->report)
+        sink->report(sink->opaque, event, value);
+}
+
 /* All that a device's create function may use. Borrowed; must outlive the device. */
 struct dev_env {
     const struct gmem *mem;
@@ -80,6 +87,14 @@ void dev_save(struct dev *dev, struct state_writer *w);
 
 /* -ENOENT: the data ended. -EINVAL: not this device's section, or a value it cannot have. */
 int dev_load(struct dev *dev, struct state_reader *r);
+
+/* `destroy` of a device that owns nothing but its own, calloc'ed memory. */
+void dev_free(struct dev *dev);
+
+/* The operations of a device without state. */
+void dev_reset_nothing(struct dev *dev);
+void dev_save_nothing(struct dev *dev, struct state_writer *w);
+int dev_load_nothing(struct dev *dev, struct state_reader *r, uint16_t version);
 
 /* For devices of byte registers: an access of `size` bytes is `size` accesses, lowest first. */
 typedef uint8_t dev_read8_fn(struct dev *dev, uint64_t offset);

@@ -1,0 +1,60 @@
+/* The device table: see table.h. Ports are those of a PC, where guests look for them. */
+#include "devices/table.h"
+
+#include "devices/core/util.h"
+#include "devices/devices.h"
+
+/* Columns of a place: bus, base, size, interrupt line, output bytes that may come in batches. */
+const struct device_type device_types[] = {
+    {
+        .name = "uart16550",
+        .help = "serial port (16550A), the console",
+        .modes = MODE_PV,
+        .create = uart16550_create,
+        .place[DEVICE_X86] = {DEVICE_PORT, 0x3f8, 8, 4, 1},
+    },
+    {
+        .name = "debugcon",
+        .help = "debug console: bytes written to port 0xe9 appear on the console",
+        .modes = MODE_PV,
+        .create = debugcon_create,
+        .place[DEVICE_X86] = {DEVICE_PORT, 0xe9, 1, -1, 0},
+    },
+    {
+        .name = "rtc",
+        .help = "real-time clock and CMOS memory (MC146818) with the host's time in UTC",
+        .modes = MODE_PV,
+        .create = rtc_create,
+        .place[DEVICE_X86] = {DEVICE_PORT, 0x70, 2, -1, 0},
+    },
+    {
+        .name = "i8042",
+        .help = "the keyboard controller's reset line: 0xfe to port 0x64",
+        .modes = MODE_PV,
+        .create = i8042_create,
+        .place[DEVICE_X86] = {DEVICE_PORT, 0x64, 1, -1, 0},
+    },
+    {
+        .name = "debugexit",
+        .help = "debug exit: a value written to port 0xf4 ends the run with that status",
+        .modes = MODE_PV,
+        .create = debugexit_create,
+        .place[DEVICE_X86] = {DEVICE_PORT, 0xf4, 4, -1, 0},
+    },
+    {
+        .name = "pvpanic",
+        .help = "panic notifier at port 0x505",
+        .modes = MODE_PV,
+        .create = pvpanic_create,
+        .place[DEVICE_X86] = {DEVICE_PORT, 0x505, 1, -1, 0},
+    },
+    {
+        .name = "acpi-power",
+        .help = "ACPI power-off, reset register and power button",
+        .modes = MODE_PV,
+        .create = acpi_power_create,
+        .place[DEVICE_X86] = {DEVICE_PORT, 0x600, 8, 9, 0},
+    },
+};
+
+const unsigned device_type_count = ARRAY_SIZE(device_types);
