@@ -22,7 +22,8 @@ LIBS    := -ljansson
 SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c firmware/*.c)
 OBJ     := $(SRC:%.c=$(B)/obj/%.o)
 LIB_OBJ := $(filter-out $(B)/obj/hv/main.o,$(OBJ))
-TESTS   := $(patsubst %.c,$(B)/%,$(wildcard devices/test/test_*.c hv/test/test_*.c firmware/test/test_*.c))
+TESTS   := $(patsubst %.c,$(B)/%,$(wildcard devices/test/test_*.c hv/test/test_*.c \
+           hv/arch/$(ARCH)/test/test_*.c firmware/test/test_*.c))
 # What several tests share (fakes), linked into each of them.
 TEST_SHARED := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/test_%,$(wildcard */test/*.c)))
 
