@@ -1,0 +1,118 @@
+/*
+ * Guest RAM. A memfd rather than anonymous memory, so that snapshots, vhost-user back ends and a
+ * second process can map the same pages later.
+ */
+#include "hv/memory.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/memfd.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "devices/core/log.h"
+#include "devices/core/util.h"
+#include "hv/kvm.h"
+
+static const struct {
+    unsigned memfd_flags;
+    uint64_t page; /* bytes */
+    const char *pool;
+} backings[] = {
+    [BACKING_THP] = {MFD_CLOEXEC, 4 * KIB, NULL},
+    [BACKING_HUGE_2M] = {MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB, 2 * MIB, "hugepages-2048kB"},
+    [BACKING_HUGE_1G] = {MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_1GB, GIB, "hugepages-1048576kB"},
+};
+
+uint64_t memory_host_total(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
+static int report(const struct memory *mem, enum memory_backing backing, const char *what, int err)
+{
+    uint64_t page = backings[backing].page;
+
+    if (backings[backing].pool)
+        log_error("%s of %" PRIu64 " MiB of huge pages: %s (reserve them: echo %" PRIu64
+                  " | sudo tee /sys/kernel/mm/hugepages/%s/nr_hugepages)",
+                  what, mem->size / MIB, strerror(-err), mem->size / page, backings[backing].pool);
+    else
+        log_error("%s of %" PRIu64 " MiB of guest memory: %s (try a smaller -m)", what,
+                  mem->size / MIB, strerror(-err));
+    return err;
+}
+
+static int map_ram(struct memory *mem, enum memory_backing backing)
+{
+    void *host;
+
+    mem->fd = memfd_create("hv-guest-ram", backings[backing].memfd_flags);
+    if (mem->fd < 0)
+        return report(mem, backing, "creation", -errno);
+    if (ftruncate(mem->fd, (off_t)mem->size) < 0)
+        return report(mem, backing, "allocation", -errno);
+    host = mmap(NULL, mem->size, PROT_READ | PROT_WRITE, MAP_SHARED, mem->fd, 0);
+    if (host == MAP_FAILED)
+        return report(mem, backing, "mapping", -errno);
+    mem->host = host;
+    /* Advice only: without it the guest works the same, slower. A core dump leaves RAM out. */
+    if (backing == BACKING_THP)
+        madvise(host, mem->size, MADV_HUGEPAGE);
+    madvise(host, mem->size, MADV_DONTDUMP);
+    return 0;
+}
+
+int memory_create(struct memory *mem, uint64_t size, enum memory_backing backing, uint64_t hole,
+                  uint64_t hole_end)
+{
+    uint64_t total = memory_host_total(), low = size < hole ? size : hole;
+    int err;
+
+    *mem = (struct memory){.size = size, .fd = -1};
+    if (size > total) {
+        log_error("--memory: %" PRIu64 " MiB is more than this host has (%" PRIu64 " MiB)",
+                  size / MIB, total / MIB);
+        return -ENOMEM;
+    }
+    if (size % backings[backing].page) {
+        log_error("--memory: must be a multiple of the huge page size, %" PRIu64 " MiB",
+                  backings[backing].page / MIB);
+        return -EINVAL;
+    }
+    err = map_ram(mem, backing);
+    if (!err)
+        err = gmem_add(&mem->guest, 0, low, mem->host);
+    if (!err && size > low)
+        err = gmem_add(&mem->guest, hole_end, size - low, mem->host + low);
+    if (err)
+        memory_destroy(mem);
+    return err;
+}
+
+void memory_destroy(struct memory *mem)
+{
+    if (mem->host)
+        munmap(mem->host, mem->size);
+    if (mem->fd >= 0)
+        close(mem->fd);
+    *mem = (struct memory){.fd = -1};
+}
+
+int memory_register(const struct memory *mem, int vm)
+{
+    for (unsigned i = 0; i < mem->guest.count; i++) {
+        const struct gmem_region *r = &mem->guest.region[i];
+        int err = kvm_set_memory(vm, i, r->gpa, r->size, r->host);
+
+        if (err) {
+            log_error("guest memory at 0x%" PRIx64 ": KVM refuses the slot: %s", r->gpa,
+                      strerror(-err));
+            return err;
+        }
+    }
+    return 0;
+}
