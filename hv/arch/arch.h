@@ -1,0 +1,83 @@
+/*
+ * What an architecture must provide. hv/arch/<arch>/ implements all of it, in files of the same
+ * names: vm.c vcpu.c boot.c exit.c layout.h. Generic code calls nothing else of them.
+ *
+ * Unless said otherwise: main thread, before vCPUs run; 0 or -errno after one logged line.
+ */
+#ifndef HV_ARCH_H
+#define HV_ARCH_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "devices/table.h"
+
+struct kvm;
+struct vm;
+struct vcpu;
+
+/* The column of the device table that places devices on this architecture. */
+extern const enum device_arch arch_devices;
+
+/* The guest-physical range that RAM leaves free for devices. */
+extern const uint64_t arch_hole, arch_hole_end;
+
+/* Before memory slots and interrupt controller: what must be set on a bare VM. */
+int arch_vm_prepare(struct vm *vm);
+
+/* The in-kernel interrupt controller. After the memory slots, before any vCPU. */
+int arch_irqchip_create(struct vm *vm);
+
+/* Loads kernel, initrds, command line and firmware tables into guest memory. */
+int arch_load(struct vm *vm);
+
+/* Registers of one vCPU at power-on; vCPU 0 is set to the kernel's entry. */
+int arch_vcpu_init(struct vcpu *vcpu);
+
+/* --set-reg NAME=VALUE: true when this architecture knows the name and the value parses. */
+bool arch_set_reg_known(const char *text);
+
+/* The instruction pointer that came with an exit, or 0. Pure. */
+uint64_t arch_exit_rip(const struct kvm_run *run);
+
+/* Registers and the code bytes at the instruction pointer, for people. The vCPU has stopped. */
+void arch_dump(FILE *out, const struct vcpu *vcpu);
+
+/*
+ * Which rule of the architecture the vCPU's state breaks, or why it may have died: one line of
+ * static text, or NULL when nothing can be told. The vCPU has stopped.
+ */
+const char *arch_explain(const struct vcpu *vcpu);
+
+/*
+ * NULL when guest kernel code runs on the processor itself; else one line of static text that says
+ * how it runs here. Any time.
+ */
+const char *arch_kvm_is_emulated(void);
+
+/* What a guest of a few bytes found out about this KVM (`hv doctor`). */
+struct arch_probe {
+    const char *name; /* static: "long mode, ring 0" */
+    bool ring0;       /* kernel code, as opposed to user code */
+    bool ok;
+    char failure[80];      /* why not ok */
+    double instruction_ns; /* of plain integer instructions */
+    double exit_ns;        /* of a port write that hv handles */
+};
+
+/* Slower than this per instruction: KVM interprets. Hardware needs below 1, software emulation of
+ * the whole host some 20, KVM's interpreter above 1000. */
+#define ARCH_PROBE_EMULATED_NS 200
+
+extern const unsigned arch_probe_count;
+
+/* Runs probe `kind` (0 up) in a VM of its own. 0 or -errno with out->failure filled; no log. */
+int arch_probe_run(const struct kvm *kvm, unsigned kind, struct arch_probe *out);
+
+/* True when this host runs under a hypervisor; its signature goes to `name`. */
+bool arch_host_is_virtual(char *name, size_t len);
+
+#endif

@@ -1,0 +1,39 @@
+/* Names and exit statuses of a run's ends, in one table. */
+#include "hv/outcome.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "devices/core/util.h"
+
+static const struct {
+    const char *name;
+    int status; /* -1: depends on the outcome's other fields */
+} ends[] = {
+    [END_NONE] = {"none", STATUS_HV_FAILED},
+    [END_POWEROFF] = {"poweroff", STATUS_OK},
+    [END_REBOOT] = {"reboot", STATUS_OK},
+    [END_PANIC] = {"panic", STATUS_GUEST_DIED},
+    [END_TRIPLE_FAULT] = {"triple-fault", STATUS_GUEST_DIED},
+    [END_DEBUG_EXIT] = {"debug-exit", -1},
+    [END_DEADLINE] = {"deadline", STATUS_DEADLINE},
+    [END_SIGNAL] = {"signal", -1},
+    [END_VMM_ERROR] = {"vmm-error", STATUS_HV_FAILED},
+};
+
+static_assert(ARRAY_SIZE(ends) == END_COUNT, "an end without a row");
+
+const char *outcome_name(enum vm_end end)
+{
+    return ends[end].name;
+}
+
+int outcome_status(const struct outcome *outcome)
+{
+    if (outcome->end == END_DEBUG_EXIT)
+        return outcome->guest_status <= STATUS_GUEST_MAX ? (int)outcome->guest_status
+                                                         : STATUS_GUEST_MAX;
+    if (outcome->end == END_SIGNAL)
+        return STATUS_SIGNAL_BASE + outcome->signal;
+    return ends[outcome->end].status;
+}
