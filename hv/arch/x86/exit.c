@@ -1,0 +1,124 @@
+/* What an x86 exit says beyond the generic part, and the state of a stopped vCPU for people. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "devices/core/gmem.h"
+#include "devices/core/util.h"
+#include "hv/arch/arch.h"
+#include "hv/arch/x86/x86.h"
+#include "hv/kvm.h"
+#include "hv/vcpu.h"
+#include "hv/vm.h"
+
+#define CODE_BEFORE 16
+#define CODE_AFTER  32
+
+uint64_t arch_exit_rip(const struct kvm_run *run)
+{
+    /* Asked for at vcpu_create; KVM sets the bit when it fills the area. */
+    return run->kvm_valid_regs & KVM_SYNC_X86_REGS ? run->s.regs.regs.rip : 0;
+}
+
+unsigned x86_code_bytes(const struct vm *vm, int vcpu_fd, const struct kvm_regs *regs,
+                        const struct kvm_sregs *sregs, uint8_t *buf, unsigned len)
+{
+    unsigned done = 0;
+
+    for (; done < len; done++) {
+        /* In long mode CS has no base; elsewhere linear addresses wrap at 4 GiB. */
+        bool long_code = (sregs->efer & EFER_LMA) && sregs->cs.l;
+        uint64_t rip = regs->rip + done;
+        struct kvm_translation t = {.linear_address =
+                                        long_code ? rip : (uint32_t)(sregs->cs.base + rip)};
+
+        if (kvm_ioctl(vcpu_fd, KVM_TRANSLATE, &t) || !t.valid ||
+            gmem_read(&vm->ram.guest, t.physical_address, buf + done, 1))
+            break;
+    }
+    return done;
+}
+
+static void dump_segment(FILE *out, const char *name, const struct kvm_segment *s)
+{
+    fprintf(out, "  %-4s %04x base %016" PRIx64 " limit %08x type %x%s dpl %u%s%s%s%s%s\n", name,
+            s->selector, (uint64_t)s->base, s->limit, s->type, s->s ? "" : " system", s->dpl,
+            s->present ? " present" : "", s->l ? " 64-bit" : "", s->db ? " 32-bit" : "",
+            s->g ? " pages" : "", s->unusable ? " unusable" : "");
+}
+
+static void dump_sregs(FILE *out, const struct kvm_sregs *s)
+{
+    const struct {
+        const char *name;
+        const struct kvm_segment *segment;
+    } segments[] = {{"cs", &s->cs}, {"ds", &s->ds}, {"es", &s->es}, {"fs", &s->fs},
+                    {"gs", &s->gs}, {"ss", &s->ss}, {"tr", &s->tr}, {"ldt", &s->ldt}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(segments); i++)
+        dump_segment(out, segments[i].name, segments[i].segment);
+    fprintf(out, "  gdt  base %016" PRIx64 " limit %04x    idt  base %016" PRIx64 " limit %04x\n",
+            (uint64_t)s->gdt.base, s->gdt.limit, (uint64_t)s->idt.base, s->idt.limit);
+    fprintf(out,
+            "  cr0 %016" PRIx64 " cr2 %016" PRIx64 " cr3 %016" PRIx64 "\n"
+            "  cr4 %016" PRIx64 " cr8 %016" PRIx64 " efer %016" PRIx64 "\n",
+            (uint64_t)s->cr0, (uint64_t)s->cr2, (uint64_t)s->cr3, (uint64_t)s->cr4,
+            (uint64_t)s->cr8, (uint64_t)s->efer);
+}
+
+static void dump_code(FILE *out, const struct vcpu *vcpu, const struct kvm_regs *regs,
+                      const struct kvm_sregs *sregs)
+{
+    uint8_t code[CODE_BEFORE + CODE_AFTER];
+    struct kvm_regs from = *regs;
+    unsigned before = regs->rip >= CODE_BEFORE ? CODE_BEFORE : 0, got;
+
+    from.rip -= before;
+    got = x86_code_bytes(vcpu->vm, vcpu->fd, &from, sregs, code, before + CODE_AFTER);
+    if (got <= before) { /* the bytes in front may lie in an unmapped page */
+        before = 0;
+        got = x86_code_bytes(vcpu->vm, vcpu->fd, regs, sregs, code, CODE_AFTER);
+    }
+    fprintf(out, "  code:");
+    for (unsigned i = 0; i < got; i++)
+        fprintf(out, i == before ? " <%02x>" : " %02x", code[i]);
+    fprintf(out, got ? "\n" : " not readable: rip is not mapped to RAM\n");
+}
+
+void arch_dump(FILE *out, const struct vcpu *vcpu)
+{
+    static const char state[][14] = {"running", "uninitialized", "init received", "halted",
+                                     "sipi received"};
+    struct kvm_mp_state mp = {0};
+    struct kvm_sregs s;
+    struct kvm_regs r;
+
+    if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &r) || kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &s)) {
+        fprintf(out, "vCPU %u: registers are not readable\n", vcpu->id);
+        return;
+    }
+    kvm_ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp);
+    fprintf(out, "vCPU %u (%s)\n", vcpu->id,
+            mp.mp_state < ARRAY_SIZE(state) ? state[mp.mp_state] : "in another state");
+    fprintf(out,
+            "  rip %016" PRIx64 " rflags %016" PRIx64 "\n"
+            "  rax %016" PRIx64 " rbx %016" PRIx64 " rcx %016" PRIx64 " rdx %016" PRIx64 "\n"
+            "  rsi %016" PRIx64 " rdi %016" PRIx64 " rsp %016" PRIx64 " rbp %016" PRIx64 "\n"
+            "  r8  %016" PRIx64 " r9  %016" PRIx64 " r10 %016" PRIx64 " r11 %016" PRIx64 "\n"
+            "  r12 %016" PRIx64 " r13 %016" PRIx64 " r14 %016" PRIx64 " r15 %016" PRIx64 "\n",
+            (uint64_t)r.rip, (uint64_t)r.rflags, (uint64_t)r.rax, (uint64_t)r.rbx, (uint64_t)r.rcx,
+            (uint64_t)r.rdx, (uint64_t)r.rsi, (uint64_t)r.rdi, (uint64_t)r.rsp, (uint64_t)r.rbp,
+            (uint64_t)r.r8, (uint64_t)r.r9, (uint64_t)r.r10, (uint64_t)r.r11, (uint64_t)r.r12,
+            (uint64_t)r.r13, (uint64_t)r.r14, (uint64_t)r.r15);
+    dump_sregs(out, &s);
+    dump_code(out, vcpu, &r, &s);
+}
+
+const char *arch_explain(const struct vcpu *vcpu)
+{
+    struct kvm_sregs s;
+    struct kvm_regs r;
+
+    if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &r) || kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &s))
+        return NULL;
+    return x86_state_rule(&r, &s);
+}
