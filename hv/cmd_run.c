@@ -1,0 +1,119 @@
+/*
+ * `hv run`: from the command line to the exit status. Whatever happens after the arguments are
+ * understood, the result file says it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "devices/core/log.h"
+#include "devices/core/loop.h"
+#include "hv/arch/arch.h"
+#include "hv/cmd.h"
+#include "hv/config.h"
+#include "hv/console.h"
+#include "hv/report.h"
+#include "hv/result.h"
+#include "hv/vm.h"
+
+/* A caller may have closed 0, 1 or 2; what is opened next must not land on them. */
+static void occupy_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+/* One line for ends that are not the guest's own doing or need a word. */
+static void say_end(const struct outcome *outcome)
+{
+    switch (outcome->end) {
+    case END_PANIC:
+        log_info("the guest kernel panicked");
+        break;
+    case END_DEADLINE:
+        log_info("the guest passed its deadline (--timeout)");
+        break;
+    case END_SIGNAL:
+        log_info("ended by signal %d%s%s", outcome->signal, outcome->detail[0] ? ": " : "",
+                 outcome->detail);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Runs the machine. *outcome says how it went, vmm-error when it never started. */
+static void run_vm(struct vm *vm, struct outcome *outcome)
+{
+    int err = vm_run(vm);
+
+    if (err)
+        snprintf(vm->outcome.detail, sizeof(vm->outcome.detail), "cannot run: %s", strerror(-err));
+    if (err || vm->outcome.end == END_NONE)
+        vm->outcome.end = END_VMM_ERROR;
+    *outcome = vm->outcome;
+    console_leave_raw(&vm->console);
+    if (report_wanted(vm))
+        report_print(stderr, vm);
+    say_end(outcome);
+}
+
+static int run(const struct vm_config *config, uint64_t start_ns)
+{
+    struct outcome outcome = {.end = END_VMM_ERROR, .vcpu = -1, .detail = "could not start"};
+    const char *emulated = arch_kvm_is_emulated();
+    static struct vm vm;
+    int result = -1, built;
+
+    if (config->result) {
+        result = result_open(config->result);
+        if (result < 0)
+            return STATUS_HV_FAILED;
+    }
+    if (emulated)
+        log_warn("%s", emulated);
+    built = vm_create(&vm, config, start_ns) == 0;
+    if (built)
+        run_vm(&vm, &outcome);
+    if (result >= 0) {
+        if (result_write(result, config->result, config->name, &outcome, built ? &vm : NULL))
+            outcome.end = END_VMM_ERROR;
+        close(result);
+    }
+    if (built)
+        vm_destroy(&vm);
+    return outcome_status(&outcome);
+}
+
+int cmd_run(int argc, char **argv)
+{
+    uint64_t start_ns = loop_now_ns();
+    struct vm_config config;
+    int status = STATUS_HV_FAILED, parsed;
+
+    occupy_standard_fds();
+    /* vCPU threads allocate next to nothing; an arena each would only cost memory. */
+    mallopt(M_ARENA_MAX, 1);
+    config_init(&config);
+    parsed = config_parse_run(&config, argc, argv);
+    if (parsed > 0) {
+        status = STATUS_OK;
+    } else if (parsed == 0 && config_validate(&config) == 0) {
+        if (config.verbose)
+            log_set_level(LOG_DEBUG);
+        if (config.print_config)
+            status = config_write_json(&config, stdout) ? STATUS_HV_FAILED : STATUS_OK;
+        else
+            status = run(&config, start_ns);
+    }
+    config_free(&config);
+    return status;
+}

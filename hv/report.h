@@ -1,0 +1,18 @@
+/*
+ * What a person needs when a guest died or had to be ended: registers of every vCPU, the code it
+ * was at, the rule it broke, the last exits and the last console lines.
+ */
+#ifndef HV_REPORT_H
+#define HV_REPORT_H
+
+#include <stdio.h>
+
+struct vm;
+
+/* True for ends that deserve a report (triple fault, deadline, vmm-error). */
+int report_wanted(const struct vm *vm);
+
+/* The vCPUs have stopped. */
+void report_print(FILE *out, const struct vm *vm);
+
+#endif

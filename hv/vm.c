@@ -1,0 +1,362 @@
+/*
+ * The life of a virtual machine. vm_create is the bring-up list; its order matters where a comment
+ * says so.
+ */
+#include "hv/vm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "devices/acpi_power.h"
+#include "devices/core/chardev.h"
+#include "devices/core/log.h"
+#include "devices/core/loop.h"
+#include "devices/core/util.h"
+#include "devices/table.h"
+#include "hv/arch/arch.h"
+#include "hv/mode.h"
+#include "hv/vcpu.h"
+
+/* After a panic the kernel is believed dead once its console has been silent for this long. */
+#define PANIC_SILENCE_NS (1500 * UINT64_C(1000000))
+
+/* Pending output of a run that has ended may take this long to reach a slow reader. */
+#define FLUSH_MS 1000
+
+void vm_end(struct vm *vm, const struct outcome *outcome)
+{
+    pthread_mutex_lock(&vm->end_lock);
+    if (vm->outcome.end == END_NONE) {
+        vm->outcome = *outcome;
+        /* A panicked kernel resets by whatever means it knows: that is the panic, not a reboot. */
+        if ((outcome->end == END_REBOOT || outcome->end == END_TRIPLE_FAULT) &&
+            console_watch_panicked(&vm->watch))
+            vm->outcome.end = END_PANIC;
+        loop_stop(vm->loop);
+    }
+    pthread_mutex_unlock(&vm->end_lock);
+}
+
+static void end_simply(struct vm *vm, enum vm_end end)
+{
+    struct outcome outcome = {.end = end, .vcpu = -1};
+
+    vm_end(vm, &outcome);
+}
+
+/* The console shows a panic: look again after a time of silence. Any thread. */
+static void panic_seen(void *opaque)
+{
+    struct vm *vm = opaque;
+
+    loop_timer_arm(vm->panic_check, PANIC_SILENCE_NS);
+}
+
+static void check_panic(void *opaque)
+{
+    struct vm *vm = opaque;
+    uint64_t quiet = loop_now_ns() - console_watch_last_output(&vm->watch);
+
+    if (quiet >= PANIC_SILENCE_NS)
+        end_simply(vm, END_PANIC);
+    else
+        loop_timer_arm(vm->panic_check, PANIC_SILENCE_NS - quiet);
+}
+
+/* The devices' sink. Any thread, under a dev.lock. */
+static void guest_event(void *opaque, enum guest_event event, uint32_t value)
+{
+    struct vm *vm = opaque;
+    struct outcome outcome = {.end = END_DEBUG_EXIT, .guest_status = value, .vcpu = -1};
+
+    switch (event) {
+    case GUEST_POWEROFF:
+        end_simply(vm, END_POWEROFF);
+        break;
+    case GUEST_RESET:
+        end_simply(vm, END_REBOOT);
+        break;
+    case GUEST_DEBUG_EXIT:
+        vm_end(vm, &outcome);
+        break;
+    case GUEST_PANICKED:
+        /* The rest of the kernel's report still follows; reset or silence ends the run. */
+        console_watch_set_panicked(&vm->watch);
+        break;
+    case GUEST_CRASH_LOADED:
+        log_info("the guest starts a crash kernel");
+        break;
+    }
+}
+
+static void deadline_passed(void *opaque)
+{
+    end_simply(opaque, END_DEADLINE);
+}
+
+static void signal_arrived(void *opaque, uint32_t events)
+{
+    struct vm *vm = opaque;
+    struct outcome outcome = {.end = END_SIGNAL, .vcpu = -1};
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(vm->signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (info.ssi_signo == SIGPWR) {
+        vm_power_button(vm);
+        return;
+    }
+    outcome.signal = (int)info.ssi_signo;
+    vm_end(vm, &outcome);
+}
+
+/* Blocked before any thread exists, so that every thread inherits it and only the loop sees them.
+ */
+static int catch_signals(struct vm *vm)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGQUIT);
+    sigaddset(&set, SIGPWR);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    vm->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (vm->signal_fd < 0 || !loop_watch_add(vm->loop, vm->signal_fd, EPOLLIN, signal_arrived, vm))
+        return -errno;
+    return 0;
+}
+
+static int create_loop(struct vm *vm)
+{
+    int err;
+
+    vm->loop = loop_create();
+    if (!vm->loop) {
+        err = -errno;
+        goto fail;
+    }
+    vm->deadline = loop_timer_add(vm->loop, deadline_passed, vm);
+    vm->panic_check = loop_timer_add(vm->loop, check_panic, vm);
+    err = vm->deadline && vm->panic_check ? catch_signals(vm) : -ENOMEM;
+    if (!err)
+        return 0;
+fail:
+    log_error("event loop: %s (%s)", strerror(-err), kvm_advice(err));
+    return err;
+}
+
+void vm_power_button(struct vm *vm)
+{
+    const struct vm_device *power = vm_find_device(vm, "acpi-power");
+
+    if (power)
+        acpi_power_button(power->dev);
+}
+
+static void key_pressed(void *opaque, enum console_key key)
+{
+    struct vm *vm = opaque;
+    struct outcome quit = {.end = END_SIGNAL, .signal = SIGINT, .vcpu = -1};
+
+    switch (key) {
+    case CONSOLE_QUIT:
+        snprintf(quit.detail, sizeof(quit.detail), "ended by Ctrl-A x");
+        vm_end(vm, &quit);
+        break;
+    case CONSOLE_HELP:
+        console_print_help();
+        break;
+    case CONSOLE_POWER:
+        vm_power_button(vm);
+        break;
+    }
+}
+
+const struct vm_device *vm_find_device(const struct vm *vm, const char *name)
+{
+    for (unsigned i = 0; i < vm->device_count; i++)
+        if (strcmp(vm->device[i].type->name, name) == 0)
+            return &vm->device[i];
+    return NULL;
+}
+
+/* Makes one device of the table and puts it on its bus. */
+static int add_device(struct vm *vm, const struct device_type *type)
+{
+    const struct device_place *place = &type->place[arch_devices];
+    struct vm_device *d = &vm->device[vm->device_count];
+    struct bus *bus = place->bus == DEVICE_PORT ? &vm->port : &vm->mmio;
+    struct dev_env env = {.mem = &vm->ram.guest,
+                          .loop = vm->loop,
+                          .console = vm->console.chr,
+                          .sink = {guest_event, vm}};
+    int err;
+
+    if (place->bus == DEVICE_ABSENT || !(type->modes & vm->config->mode->devices))
+        return 0;
+    if (vm->device_count == VM_MAX_DEVICES)
+        return -ENOSPC;
+    *d = (struct vm_device){.type = type, .place = place, .pin = {vm->fd, place->gsi}};
+    env.irq = irq_pin_line(&d->pin);
+    err = type->create(&env, &d->dev);
+    if (err)
+        return err;
+    vm->device_count++;
+    return bus_add(bus, place->base, place->size, d->dev);
+}
+
+static int create_devices(struct vm *vm)
+{
+    vm->port.name = "port";
+    vm->mmio.name = "mmio";
+    for (unsigned i = 0; i < device_type_count; i++) {
+        int err = add_device(vm, &device_types[i]);
+
+        if (err) {
+            log_error("device %s: %s", device_types[i].name, strerror(-err));
+            return err;
+        }
+    }
+    bus_freeze(&vm->port);
+    bus_freeze(&vm->mmio);
+    return 0;
+}
+
+static int create_vcpus(struct vm *vm)
+{
+    int most = kvm_check_extension(vm->fd, KVM_CAP_MAX_VCPUS);
+    unsigned count = vm->config->cpus;
+
+    if (most > 0 && count > (unsigned)most) {
+        log_error("--cpus %u: this host's KVM allows at most %d", count, most);
+        return -EINVAL;
+    }
+    vm->vcpu = calloc(count, sizeof(*vm->vcpu));
+    if (!vm->vcpu)
+        return -ENOMEM;
+    for (; vm->vcpu_count < count; vm->vcpu_count++) {
+        int err = vcpu_create(&vm->vcpu[vm->vcpu_count], vm, vm->vcpu_count);
+
+        if (err) {
+            vcpu_destroy(&vm->vcpu[vm->vcpu_count]);
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* Batches writes to the output register of the device that asks for it in the table. */
+static int create_coalesce(struct vm *vm)
+{
+    for (unsigned i = 0; vm->config->coalesce && i < vm->device_count; i++) {
+        const struct device_place *place = vm->device[i].place;
+
+        if (place->batched && place->bus == DEVICE_PORT)
+            return coalesce_init(&vm->coalesce, vm->fd, vm->vcpu[0].run, (uint16_t)place->base,
+                                 &vm->port, vm->loop);
+    }
+    return 0;
+}
+
+static int create_kvm_vm(struct vm *vm)
+{
+    int err = kvm_open(&vm->kvm, KVM_DEVICE);
+
+    if (err)
+        return err;
+    vm->fd = kvm_create_vm(&vm->kvm);
+    if (vm->fd < 0) {
+        log_error("%s: cannot create a virtual machine: %s (%s)", KVM_DEVICE, strerror(-vm->fd),
+                  kvm_advice(vm->fd));
+        return vm->fd;
+    }
+    return 0;
+}
+
+int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns)
+{
+    int err;
+
+    memset(vm, 0, sizeof(*vm));
+    vm->config = config;
+    vm->start_ns = start_ns;
+    vm->fd = vm->kvm.fd = vm->ram.fd = vm->signal_fd = -1;
+    pthread_mutex_init(&vm->end_lock, NULL);
+    console_watch_init(&vm->watch, panic_seen, vm);
+    vm->console.escape = (struct console_escape){.key = key_pressed, .opaque = vm};
+
+    if ((err = create_loop(vm)) || (err = create_kvm_vm(vm)) || (err = arch_vm_prepare(vm)) ||
+        (err = memory_create(&vm->ram, config->memory, config->hugepages, arch_hole,
+                             arch_hole_end)) ||
+        (err = arch_load(vm)) ||
+        /* Each slot costs milliseconds once the interrupt controller exists. */
+        (err = memory_register(&vm->ram, vm->fd)) || (err = arch_irqchip_create(vm)) ||
+        (err = create_vcpus(vm)) ||
+        /* Last, so that no earlier failure disturbs the terminal. */
+        (err = console_open(&vm->console, config->console, config->console_limit, vm->loop,
+                            &vm->watch)) ||
+        (err = create_devices(vm)) || (err = create_coalesce(vm)))
+        vm_destroy(vm);
+    return err;
+}
+
+static void stop_vcpus(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_stop(&vm->vcpu[i]);
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_join(&vm->vcpu[i]);
+}
+
+int vm_run(struct vm *vm)
+{
+    int err = 0;
+
+    if (vm->config->timeout_ms)
+        loop_timer_arm(vm->deadline, vm->config->timeout_ms * 1000000);
+    for (unsigned i = 0; !err && i < vm->vcpu_count; i++)
+        err = vcpu_start(&vm->vcpu[i]);
+    if (!err)
+        err = loop_run(vm->loop);
+    stop_vcpus(vm);
+    coalesce_drain(&vm->coalesce);
+    chardev_flush(vm->console.chr, FLUSH_MS);
+    return err;
+}
+
+void vm_destroy(struct vm *vm)
+{
+    coalesce_fini(&vm->coalesce);
+    while (vm->device_count)
+        dev_destroy(vm->device[--vm->device_count].dev);
+    console_close(&vm->console);
+    while (vm->vcpu_count)
+        vcpu_destroy(&vm->vcpu[--vm->vcpu_count]);
+    free(vm->vcpu);
+    vm->vcpu = NULL;
+    free(vm->arch);
+    vm->arch = NULL;
+    if (vm->fd >= 0)
+        close(vm->fd);
+    vm->fd = -1;
+    memory_destroy(&vm->ram);
+    kvm_close(&vm->kvm);
+    loop_destroy(vm->loop);
+    vm->loop = NULL;
+    if (vm->signal_fd >= 0)
+        close(vm->signal_fd);
+    vm->signal_fd = -1;
+    pthread_mutex_destroy(&vm->end_lock);
+}
