@@ -1,0 +1,86 @@
+# Guest images, the testbed, and what boots them. Included by the Makefile.
+# Everything fetched or made here stays the same for all compilers and sanitizers, hence build/, not $(B).
+
+GUEST   := build/guest/x86_64
+BED     := build/testbed
+GUESTS  := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio standard/vmlinuz standard/vmlinux)
+IMAGES  := guest-tests/images
+# What the box loads, in the order of guest-tests/testbed/init.
+BED_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio \
+               drivers/char/virtio_console fs/netfs/netfs fs/fscache/fscache net/9p/9pnet \
+               net/9p/9pnet_virtio fs/9p/9p fs/overlayfs/overlay virt/lib/irqbypass \
+               drivers/crypto/ccp/ccp arch/x86/kvm/kvm arch/x86/kvm/kvm-amd
+BED_FILES   := bin/agent=$(BED)/agent init=guest-tests/testbed/init copy=guest-tests/testbed/copy \
+               $(foreach m,$(BED_MODULES),modules/$(notdir $m).ko=$(BED)/modules/$(notdir $m).ko)
+BED_SRC     := guest-tests/testbed/frame.c guest-tests/testbed/frame.h
+BED_CFLAGS  := -std=gnu11 -O2 $(WARN) -I. -D_GNU_SOURCE
+
+.PHONY: guests testbed run check-testbed deps-test deps-build
+
+#: make guests          fetch Debian's kernels (apt, once) and make the guest images in build/guest
+guests: $(GUESTS)
+
+#: make testbed         prepare the box with a KVM (guest-tests/testbed/run)
+testbed: $(addprefix $(BED)/,vmlinux initrd.cpio link)
+
+#: make run             boot Debian's kernel to a shell; KERNEL=FILE INITRD=FILE ARGS=... to choose
+run: deps-build guests
+	@$(MAKE) --no-print-directory all
+	@[ "$$(guest-tests/kvm-kind)" = real ] || $(MAKE) --no-print-directory testbed
+	@guest-tests/boot '$(KERNEL)' '$(INITRD)' '$(ARGS)'
+
+#: make check-testbed   what guest-tests/testbed/run promises
+check-testbed: testbed guests
+	@guest-tests/testbed/selftest
+
+deps-build deps-test: deps-%:
+	@scripts/install-deps $*
+
+# The two kernel packages. Fetched once: a newer package, or script, does not change the guests of a
+# tree that has them (rm -r build/cache does).
+build/cache/linux-%/vmlinuz: | deps-test
+	@echo "  FETCH linux-image-$*"
+	$(Q)$(IMAGES)/fetch-kernel $* $(@D)
+
+$(GUEST)/vmlinuz: build/cache/linux-cloud-amd64/vmlinuz
+$(GUEST)/standard/vmlinuz: build/cache/linux-amd64/vmlinuz
+$(GUEST)/vmlinuz $(GUEST)/standard/vmlinuz:
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(GUEST)/vmlinux $(GUEST)/standard/vmlinux: %/vmlinux: %/vmlinuz $(IMAGES)/extract-vmlinux
+	@echo "  ELF   $@"
+	$(Q)$(IMAGES)/extract-vmlinux $< $@
+
+$(GUEST)/initrd.cpio: $(IMAGES)/init $(IMAGES)/make-initrd | deps-test
+	@echo "  CPIO  $@"
+	@mkdir -p $(@D)
+	$(Q)$(IMAGES)/make-initrd $@ init=$<
+
+$(BED)/vmlinux: $(GUEST)/standard/vmlinux
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+# Without debug information, and without the signature that the box would spend time on.
+$(BED)/modules/stamp: build/cache/linux-amd64/vmlinuz guest-tests/rules.mk
+	@mkdir -p $(@D)
+	$(Q)for m in $(BED_MODULES); do \
+	    strip --strip-debug -o $(@D)/$${m##*/}.ko build/cache/linux-amd64/modules/kernel/$$m.ko || exit; \
+	done
+	$(Q)touch $@
+
+$(BED)/link: guest-tests/testbed/link.c $(BED_SRC)
+	@echo "  CC    $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BED_CFLAGS) -o $@ $(filter %.c,$^)
+
+# Static: it starts before the box can see this machine's libraries.
+$(BED)/agent: guest-tests/testbed/agent.c $(BED_SRC)
+	@echo "  CC    $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BED_CFLAGS) -static -s -o $@ $(filter %.c,$^) -lutil
+
+$(BED)/initrd.cpio: $(IMAGES)/make-initrd $(BED)/agent $(BED)/modules/stamp \
+                    guest-tests/testbed/init guest-tests/testbed/copy
+	@echo "  CPIO  $@"
+	$(Q)$(IMAGES)/make-initrd $@ $(BED_FILES)

@@ -1,0 +1,451 @@
+/*
+ * Starts the box (a QEMU), runs one command in it through agent, and ends with the command's
+ * status.
+ *
+ * usage: link [-l LOG] [-t SECONDS] [-y PATH]... [-T] [-v] -- QEMU ARG... -- COMMAND ARG...
+ *   -l  keep the box's console and QEMU's messages in LOG   -t  kill all after SECONDS, status 124
+ *   -y  hold PATH in the box's memory                       -T  give COMMAND a terminal
+ *   -v  print timings on stderr
+ * QEMU finds the stream to agent at descriptor 3 and the log at descriptor 4.
+ *
+ * `run` execs this program, so there is one process to signal, and QEMU dies with it whatever kills
+ * it. One thread, one poll loop. Statuses: the command's; 128+n when a signal ended it or us; 124
+ * at the time limit; 125 when there was no box.
+ */
+#include "guest-tests/testbed/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STATUS_TIMEOUT 124
+#define STATUS_NO_BOX  125
+#define BOX_FD         3
+#define LOG_FD         4
+/* A box on a busy machine is slow, but not this slow: something is wrong with it. */
+#define START_SECONDS 120
+#define LOG_TAIL      1500
+
+struct options {
+    const char *log;
+    double limit; /* seconds; 0: none */
+    bool tty;
+    bool verbose;
+    char **copies; /* argc entries are enough */
+    size_t ncopies;
+    char **qemu;
+    char **command;
+};
+
+static struct options opt;
+static pid_t qemu_pid = -1;
+static int sock = -1;
+static int log_fd = -1;
+static bool ready; /* agent has spoken */
+static double started;
+static bool raw;
+static struct termios cooked;
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void stop_box(void)
+{
+    if (qemu_pid > 0) {
+        kill(qemu_pid, SIGKILL);
+        waitpid(qemu_pid, NULL, 0);
+    }
+    qemu_pid = -1;
+}
+
+/* Leaves the whole log in opt.log. Renamed into place: several boxes may end at once. */
+static void keep_log(void)
+{
+    char name[4096];
+    char data[4096];
+    off_t at = 0;
+    ssize_t n;
+    int fd;
+
+    if (!opt.log || log_fd < 0)
+        return;
+    snprintf(name, sizeof(name), "%s.%d", opt.log, (int)getpid());
+    fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return;
+    for (; (n = pread(log_fd, data, sizeof(data), at)) > 0; at += n)
+        write_all(fd, data, (size_t)n);
+    close(fd);
+    if (rename(name, opt.log) < 0)
+        unlink(name);
+}
+
+__attribute__((noreturn)) static void end(int status)
+{
+    stop_box();
+    keep_log();
+    if (raw)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
+    if (opt.verbose)
+        fprintf(stderr, "testbed: %.2f s in all\n", now() - started);
+    exit(status);
+}
+
+/* The box is of no use: the last lines of its log say why more often than not. */
+__attribute__((noreturn)) static void no_box(const char *why)
+{
+    char tail[LOG_TAIL + 1];
+    off_t size = lseek(log_fd, 0, SEEK_END);
+    off_t from = size > LOG_TAIL ? size - LOG_TAIL : 0;
+    ssize_t n = pread(log_fd, tail, LOG_TAIL, from);
+
+    tail[n > 0 ? n : 0] = '\0';
+    fprintf(stderr, "testbed: %s%s%s\n%s\n", why, opt.log ? "; its whole log is in " : "",
+            opt.log ? opt.log : "", tail);
+    end(STATUS_NO_BOX);
+}
+
+static void put_at(int fd, int place)
+{
+    if (fd == place)
+        fcntl(fd, F_SETFD, 0);
+    else
+        dup2(fd, place);
+}
+
+static void start_box(const sigset_t *old)
+{
+    pid_t parent = getpid();
+    int pair[2];
+
+    log_fd = memfd_create("testbed-log", MFD_CLOEXEC);
+    if (log_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        fprintf(stderr, "testbed: cannot make the link to the box: %s\n", strerror(errno));
+        exit(STATUS_NO_BOX);
+    }
+    sock = pair[0];
+    qemu_pid = fork();
+    if (qemu_pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        /* Out of the way of the two numbers QEMU was told. */
+        int end_fd = fcntl(pair[1], F_DUPFD_CLOEXEC, LOG_FD + 1);
+        int log = fcntl(log_fd, F_DUPFD_CLOEXEC, LOG_FD + 1);
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
+        /* Ctrl-C is for us: we stop QEMU, after the terminal is as it was. */
+        setpgid(0, 0);
+        put_at(null, STDIN_FILENO);
+        put_at(log, STDOUT_FILENO);
+        put_at(log, STDERR_FILENO);
+        put_at(end_fd, BOX_FD);
+        put_at(log, LOG_FD);
+        sigprocmask(SIG_SETMASK, old, NULL);
+        execvp(opt.qemu[0], opt.qemu);
+        fprintf(stderr, "%s: %s\n", opt.qemu[0], strerror(errno));
+        _exit(127);
+    }
+    close(pair[1]);
+    if (qemu_pid < 0)
+        no_box("cannot start a process");
+}
+
+static void send_or_die(enum frame_type type, const char *data, size_t len)
+{
+    if (len > FRAME_MAX)
+        no_box("an argument is too long");
+    if (frame_send(sock, type, data, len))
+        no_box("the box went away while it was told what to do");
+}
+
+static void send_size(void)
+{
+    struct winsize size = {.ws_row = 24, .ws_col = 80};
+    struct frame_size asked;
+
+    ioctl(STDIN_FILENO, TIOCGWINSZ, &size);
+    asked.rows = size.ws_row;
+    asked.cols = size.ws_col;
+    send_or_die(FRAME_SIZE, (const char *)&asked, sizeof(asked));
+}
+
+static void make_raw(void)
+{
+    struct termios mode;
+
+    if (tcgetattr(STDIN_FILENO, &cooked) < 0)
+        return;
+    mode = cooked;
+    cfmakeraw(&mode);
+    raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &mode) == 0;
+}
+
+static void send_request(void)
+{
+    char *cwd = getcwd(NULL, 0);
+
+    for (size_t i = 0; i < opt.ncopies; i++)
+        send_or_die(FRAME_COPY, opt.copies[i], strlen(opt.copies[i]));
+    for (char **arg = opt.command; *arg; arg++)
+        send_or_die(FRAME_ARG, *arg, strlen(*arg));
+    for (char **env = environ; *env; env++)
+        send_or_die(FRAME_ENV, *env, strlen(*env));
+    if (!cwd)
+        cwd = strdup("/");
+    send_or_die(FRAME_CWD, cwd, strlen(cwd));
+    free(cwd);
+    if (opt.tty) {
+        send_size();
+        make_raw();
+    }
+    send_or_die(FRAME_GO, "", 0);
+    if (opt.verbose)
+        fprintf(stderr, "testbed: up in %.2f s\n", now() - started);
+}
+
+/* Output that nobody takes ends us as it would end the command: by SIGPIPE. */
+static void put(int fd, const char *data, size_t len)
+{
+    int err = write_all(fd, data, len);
+
+    if (err == -EPIPE)
+        end(128 + SIGPIPE);
+    if (err && err != -EBADF) {
+        fprintf(stderr, "testbed: cannot pass on output: %s\n", strerror(-err));
+        end(STATUS_NO_BOX);
+    }
+}
+
+static void finish(const char *frame)
+{
+    int32_t status;
+
+    memcpy(&status, frame, sizeof(status));
+    end(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static void take_frame(void)
+{
+    static char frame[FRAME_MAX + 1];
+    struct frame_head head;
+
+    if (frame_recv(sock, &head, frame))
+        no_box(ready ? "the box died" : "the box did not start");
+    switch (head.type) {
+    case FRAME_READY:
+        ready = true;
+        send_request();
+        break;
+    case FRAME_DATA_OUT:
+        put(STDOUT_FILENO, frame, head.len);
+        break;
+    case FRAME_DATA_ERR:
+        put(STDERR_FILENO, frame, head.len);
+        break;
+    case FRAME_EXIT:
+        finish(frame);
+        break;
+    case FRAME_FAIL:
+        fprintf(stderr, "%s\n", frame);
+        end(STATUS_NO_BOX);
+    default:
+        no_box("the box talks nonsense");
+    }
+}
+
+/* What was read from our input and is on its way: the box may be slower than we are. */
+struct input {
+    char data[sizeof(struct frame_head) + FRAME_DATA_MAX];
+    size_t from;
+    size_t to;
+    bool ended;
+};
+
+static void read_input(struct input *in)
+{
+    struct frame_head head = {.type = FRAME_DATA_IN};
+    ssize_t n = read(STDIN_FILENO, in->data + sizeof(head), FRAME_DATA_MAX);
+
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    in->ended = n <= 0;
+    head.len = n > 0 ? (uint32_t)n : 0;
+    memcpy(in->data, &head, sizeof(head));
+    in->from = 0;
+    in->to = sizeof(head) + head.len;
+}
+
+static void push_input(struct input *in)
+{
+    ssize_t n = send(sock, in->data + in->from, in->to - in->from, MSG_DONTWAIT);
+
+    if (n > 0)
+        in->from += (size_t)n;
+}
+
+static void take_signal(int signal_fd, const struct input *in)
+{
+    struct signalfd_siginfo info;
+
+    if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (info.ssi_signo == SIGWINCH) {
+        /* Between two frames only; the next change of size will do. */
+        if (ready && opt.tty && in->from == in->to)
+            send_size();
+    } else if (info.ssi_signo == SIGCHLD) {
+        struct pollfd left = {.fd = sock, .events = POLLIN};
+
+        /* QEMU is gone. What it passed on before that is still read first. */
+        if (waitpid(qemu_pid, NULL, WNOHANG) == qemu_pid) {
+            qemu_pid = -1;
+            while (poll(&left, 1, 0) > 0)
+                take_frame();
+            no_box(ready ? "the box died" : "the box did not start");
+        }
+    } else {
+        end(128 + (int)info.ssi_signo);
+    }
+}
+
+static void check_time(void)
+{
+    double passed = now() - started;
+
+    if (opt.limit > 0 && passed >= opt.limit) {
+        fprintf(stderr, "testbed: time limit of %g s reached\n", opt.limit);
+        end(STATUS_TIMEOUT);
+    }
+    if (!ready && passed >= START_SECONDS)
+        no_box("the box did not start in time");
+}
+
+/* Milliseconds until check_time() may have something to say. */
+static int time_left(void)
+{
+    double left = opt.limit > 0 ? opt.limit : 3600;
+
+    if (!ready && left > START_SECONDS)
+        left = START_SECONDS;
+    left -= now() - started;
+    return left < 0 ? 0 : left > 3600 ? 3600000 : (int)(left * 1000) + 1;
+}
+
+__attribute__((noreturn)) static void serve(int signal_fd)
+{
+    static struct input in;
+
+    for (;;) {
+        bool held = in.from < in.to;
+        bool reading = ready && !held && !in.ended;
+        struct pollfd fds[] = {
+            {.fd = signal_fd, .events = POLLIN},
+            {.fd = sock, .events = (short)(POLLIN | (held ? POLLOUT : 0))},
+            {.fd = reading ? STDIN_FILENO : -1, .events = POLLIN},
+        };
+
+        poll(fds, sizeof(fds) / sizeof(fds[0]), time_left());
+        check_time();
+        if (fds[1].revents & (POLLIN | POLLHUP))
+            take_frame();
+        if (fds[1].revents & POLLOUT)
+            push_input(&in);
+        if (fds[2].revents)
+            read_input(&in);
+        if (fds[0].revents)
+            take_signal(signal_fd, &in);
+    }
+}
+
+__attribute__((noreturn)) static void usage(void)
+{
+    fprintf(stderr, "usage: link [-l LOG] [-t SECONDS] [-y PATH]... [-T] [-v] -- QEMU ARG... -- "
+                    "COMMAND ARG...\n");
+    exit(STATUS_NO_BOX);
+}
+
+static void parse(int argc, char **argv)
+{
+    int c;
+
+    opt.copies = calloc((size_t)argc, sizeof(*opt.copies));
+    while ((c = getopt(argc, argv, "+l:t:y:Tv")) != -1) {
+        switch (c) {
+        case 'l':
+            opt.log = optarg;
+            break;
+        case 't':
+            opt.limit = strtod(optarg, NULL);
+            break;
+        case 'y':
+            opt.copies[opt.ncopies++] = optarg;
+            break;
+        case 'T':
+            opt.tty = true;
+            break;
+        case 'v':
+            opt.verbose = true;
+            break;
+        default:
+            usage();
+        }
+    }
+    opt.qemu = argv + optind;
+    for (int i = optind; i < argc && !opt.command; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            argv[i] = NULL;
+            opt.command = argv + i + 1;
+        }
+    }
+    if (!opt.command || !*opt.command || !*opt.qemu)
+        usage();
+}
+
+int main(int argc, char **argv)
+{
+    sigset_t mine;
+    sigset_t old;
+    int fd;
+
+    /* Our own descriptors must not land where the command's are expected. */
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    close(fd);
+    parse(argc, argv);
+    started = now();
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&mine);
+    sigaddset(&mine, SIGCHLD);
+    sigaddset(&mine, SIGINT);
+    sigaddset(&mine, SIGTERM);
+    sigaddset(&mine, SIGHUP);
+    sigaddset(&mine, SIGQUIT);
+    sigaddset(&mine, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &mine, &old);
+    fd = signalfd(-1, &mine, SFD_CLOEXEC);
+    if (fd < 0)
+        return STATUS_NO_BOX;
+    start_box(&old);
+    serve(fd);
+}
