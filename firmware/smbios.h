@@ -9,6 +9,7 @@
 struct smbios_machine {
     uint8_t uuid[16]; /* in RFC 4122 byte order, as printed; the builder swaps as SMBIOS wants */
     uint64_t ram;     /* bytes */
+    uint64_t low_ram; /* bytes of it from address 0 up, the rest at 4 GiB; 0: all lies from 0 up */
     unsigned cpus;
     const char *version; /* of hv */
     const char *name;    /* of the VM; printed as the system's serial number */
