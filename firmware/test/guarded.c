@@ -6,6 +6,7 @@
 
 #define GUARD      64
 #define GUARD_BYTE 0x5a
+#define FILL_BYTE  0xcc
 
 struct guarded guarded_new(size_t cap)
 {
@@ -14,7 +15,7 @@ struct guarded guarded_new(size_t cap)
     if (!whole)
         abort();
     memset(whole, GUARD_BYTE, cap + 2 * GUARD);
-    memset(whole + GUARD, 0xcc, cap);
+    memset(whole + GUARD, FILL_BYTE, cap);
     return (struct guarded){.bytes = whole + GUARD, .cap = cap};
 }
 
@@ -22,6 +23,14 @@ bool guarded_intact(const struct guarded *g)
 {
     for (size_t i = 0; i < GUARD; i++)
         if (g->bytes[g->cap + i] != GUARD_BYTE || g->bytes[-1 - (ptrdiff_t)i] != GUARD_BYTE)
+            return false;
+    return true;
+}
+
+bool guarded_untouched(const struct guarded *g, size_t from)
+{
+    for (size_t i = from; i < g->cap; i++)
+        if (g->bytes[i] != FILL_BYTE)
             return false;
     return true;
 }

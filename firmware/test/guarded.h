@@ -17,6 +17,7 @@ struct guarded {
 
 struct guarded guarded_new(size_t cap);
 bool guarded_intact(const struct guarded *g);
+bool guarded_untouched(const struct guarded *g, size_t from); /* [from, cap) as it was filled */
 void guarded_free(struct guarded *g);
 
 uint16_t rd16(const uint8_t *p);
