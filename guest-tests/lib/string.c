@@ -1,0 +1,83 @@
+/*
+ * Memory and string functions. The memory ones are string instructions: where the hypervisor has to
+ * emulate code, one `rep movsb` is far cheaper than a loop.
+ */
+#include "guest-tests/lib/string.h"
+
+void *memset(void *to, int byte, size_t size)
+{
+    void *at = to;
+
+    __asm__ volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(byte) : "memory");
+    return to;
+}
+
+void *memcpy(void *to, const void *from, size_t size)
+{
+    void *at = to;
+
+    __asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(size) : : "memory");
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t size)
+{
+    char *last_to = (char *)to + size - 1;
+    const char *last_from = (const char *)from + size - 1;
+
+    if (to <= from || size == 0)
+        return memcpy(to, from, size);
+    /* The target overlaps the end of the source: copy from the last byte down. */
+    __asm__ volatile("std; rep movsb; cld"
+                     : "+D"(last_to), "+S"(last_from), "+c"(size)
+                     :
+                     : "memory");
+    return to;
+}
+
+int memcmp(const void *a, const void *b, size_t size)
+{
+    const unsigned char *x = a, *y = b;
+
+    for (; size; size--, x++, y++)
+        if (*x != *y)
+            return *x - *y;
+    return 0;
+}
+
+size_t strlen(const char *text)
+{
+    const char *end = text;
+
+    while (*end)
+        end++;
+    return (size_t)(end - text);
+}
+
+int strncmp(const char *a, const char *b, size_t size)
+{
+    for (; size; size--, a++, b++)
+        if (*a != *b || !*a)
+            return (unsigned char)*a - (unsigned char)*b;
+    return 0;
+}
+
+int strcmp(const char *a, const char *b)
+{
+    return strncmp(a, b, (size_t)-1);
+}
+
+void string_copy(char *to, const char *from, size_t size)
+{
+    while (size > 1 && *from) {
+        *to++ = *from++;
+        size--;
+    }
+    if (size)
+        *to = '\0';
+}
+
+bool string_starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}

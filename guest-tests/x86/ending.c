@@ -1,0 +1,155 @@
+/*
+ * Ends the run in the way that the command line names: how=WAY, one of the names in the table.
+ * The marker comes first, because nothing can be printed afterwards.
+ */
+#include "guest-tests/lib/boot.h"
+#include "guest-tests/lib/console.h"
+#include "guest-tests/lib/io.h"
+#include "guest-tests/lib/string.h"
+#include "guest-tests/lib/test.h"
+
+const char guest_name[] = "ending";
+
+#define I8042_PULSE_RESET 0xfe
+#define POWER_CONTROL     (PORT_POWER + 0)
+#define POWER_RESET       (PORT_POWER + 2)
+#define SLEEP_S5          0x34 /* SLP_EN | 5 << 2 (ACPI 6.5, 4.8.3.7) */
+#define RESET_VALUE       1
+#define PANICKED          1
+
+static void halt_for_ever(void)
+{
+    for (;;) {
+        interrupts_off();
+        halt();
+    }
+}
+
+static void reset_i8042(void)
+{
+    out8(PORT_I8042, I8042_PULSE_RESET);
+}
+
+static void reset_acpi(void)
+{
+    out8(POWER_RESET, RESET_VALUE);
+}
+
+static void power_off(void)
+{
+    out8(POWER_CONTROL, SLEEP_S5);
+}
+
+/* An exception while there is no interrupt table: no handler, and none for that either. */
+static void triple_fault(void)
+{
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } empty = {0, 0};
+
+    __asm__ volatile("lidt %0\n\t"
+                     "div %%cl" /* by zero */
+                     :
+                     : "m"(empty), "a"(1), "c"(0));
+}
+
+static void print_panic(void)
+{
+    printf("[    0.123456] Kernel panic - not syncing: test\n");
+}
+
+static void panic_silent(void)
+{
+    print_panic();
+    halt_for_ever();
+}
+
+static void panic_reset(void)
+{
+    print_panic();
+    reset_i8042();
+}
+
+static void panic_poweroff(void)
+{
+    print_panic();
+    power_off();
+}
+
+/* A user's text with the words in it is no panic. */
+static void panic_quoted(void)
+{
+    printf("he said: Kernel panic - not syncing: test\n");
+    power_off();
+}
+
+static void pvpanic_reset(void)
+{
+    out8(PORT_PVPANIC, PANICKED);
+    reset_i8042();
+}
+
+static void pvpanic_silent(void)
+{
+    out8(PORT_PVPANIC, PANICKED);
+    halt_for_ever();
+}
+
+static void spin(void)
+{
+    for (;;)
+        cpu_pause();
+}
+
+static void idle(void)
+{
+    for (;;)
+        interrupts_on_and_halt();
+}
+
+static void flood(void)
+{
+    for (;;)
+        printf("0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopq\n");
+}
+
+static const struct {
+    const char *name;
+    void (*end)(void);
+} ways[] = {{"i8042", reset_i8042},
+            {"acpi-reset", reset_acpi},
+            {"poweroff", power_off},
+            {"triple-fault", triple_fault},
+            {"panic-silent", panic_silent},
+            {"panic-reset", panic_reset},
+            {"panic-poweroff", panic_poweroff},
+            {"panic-quoted", panic_quoted},
+            {"pvpanic-reset", pvpanic_reset},
+            {"pvpanic-silent", pvpanic_silent},
+            {"spin", spin},
+            {"silent", halt_for_ever},
+            {"idle", idle},
+            {"flood", flood}};
+
+static bool is_word(const char *at, const char *word)
+{
+    size_t len = strlen(word);
+
+    return strncmp(at, word, len) == 0 && (at[len] == '\0' || at[len] == ' ');
+}
+
+void guest_main(void)
+{
+    const char *how = cmdline_text("how");
+
+    for (unsigned i = 0; how && i < sizeof(ways) / sizeof(ways[0]); i++)
+        if (is_word(how, ways[i].name)) {
+            printf("ending by %s\n", ways[i].name);
+            test_print_marker();
+            ways[i].end();
+            printf("FAIL: ending: still running\n");
+            guest_exit(EXIT_FAIL);
+        }
+    check(false, "the command line has how=WAY");
+}
