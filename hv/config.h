@@ -39,16 +39,16 @@ struct vm_config {
     uint64_t timeout_ms; /* --timeout; 0: none */
     char *result;        /* --result; NULL: none */
     char *name;          /* --name; default "hv-PID" */
-    uint8_t uuid[16];    /* --uuid; random unless given */
-    bool uuid_given;
+    uint8_t uuid[16];    /* --uuid, in the order of its text; random unless given */
     char *set_regs[CONFIG_MAX_SET_REGS]; /* --set-reg NAME=VALUE, checked by hv/arch */
     unsigned set_reg_count;
     bool coalesce;     /* --coalesce on|off: batch serial output in the kernel */
     bool print_config; /* --print-config */
     bool verbose;      /* -v */
+    uint64_t given;    /* a bit for each row of the option table that was set by the user */
 };
 
-void config_init(struct vm_config *config); /* defaults */
+void config_init(struct vm_config *config); /* defaults; never fails */
 void config_free(struct vm_config *config);
 
 /*
@@ -60,15 +60,22 @@ int config_parse_run(struct vm_config *config, int argc, char **argv);
 /* Checks what can be checked without the host: required options, ranges, contradictions. */
 int config_validate(const struct vm_config *config);
 
-/* The JSON that --config reads back to an equal configuration. -errno of the write. */
+/*
+ * The JSON that --config reads back to an equal configuration (name and UUID only when they were
+ * given, so that two runs of one file do not become one machine). 0, or -errno after a message.
+ */
 int config_write_json(const struct vm_config *config, FILE *out);
+
+/* Sets what the file at `path` says, and nothing else. */
 int config_read_json(struct vm_config *config, const char *path);
 
-/* The option list for `hv help run` and, in roff, for the man page. */
-void config_print_options(FILE *out);
+/* `hv help run`: examples, usage, options. And the options in roff, for the man page. */
+void config_print_help(FILE *out);
 void config_print_options_roff(FILE *out);
 
-/* "64", "1G", "512M", "2048K": a bare number is MiB. "1500ms", "10", "2m", "1h": bare is seconds.
+/*
+ * "64", "1G", "512M", "2048K": a bare number is MiB. "1500ms", "10", "2m", "1h": bare is seconds.
+ * -EINVAL: not such a text; -ERANGE: does not fit in 64 bits.
  */
 int parse_size(const char *text, uint64_t *bytes);
 int parse_duration(const char *text, uint64_t *ms);

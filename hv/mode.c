@@ -1,0 +1,28 @@
+/* The modes table: one row a kind of machine. Constant; read by config, help and the bring-up. */
+#include "hv/mode.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "devices/core/util.h"
+#include "devices/table.h"
+
+const struct mode modes[] = {
+    {
+        .name = "pv",
+        .help = "a guest that knows it is virtual: direct kernel entry, ACPI without legacy "
+                "hardware; no PIT, no PIC, no PCI",
+        .devices = MODE_PV,
+        .cmdline = "console=ttyS0",
+    },
+};
+
+const unsigned mode_count = ARRAY_SIZE(modes);
+
+const struct mode *mode_find(const char *name)
+{
+    for (unsigned i = 0; i < mode_count; i++)
+        if (strcmp(modes[i].name, name) == 0)
+            return &modes[i];
+    return NULL;
+}
