@@ -21,7 +21,7 @@ BED_CFLAGS  := -std=gnu11 -O2 $(WARN) -I. -D_GNU_SOURCE
 guests: $(GUESTS)
 
 #: make testbed         prepare the box with a KVM (guest-tests/testbed/run)
-testbed: $(addprefix $(BED)/,vmlinux initrd.cpio link)
+testbed: $(addprefix $(BED)/,vmlinux initrd.cpio link tsc-khz)
 
 #: make run             boot Debian's kernel to a shell; KERNEL=FILE INITRD=FILE ARGS=... to choose
 run: deps-build guests
@@ -73,6 +73,11 @@ $(BED)/link: guest-tests/testbed/link.c $(BED_SRC)
 	@echo "  CC    $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BED_CFLAGS) -o $@ $(filter %.c,$^)
+
+$(BED)/tsc-khz: guest-tests/testbed/tsc-khz.c
+	@echo "  CC    $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BED_CFLAGS) -o $@ $<
 
 # Static: it starts before the box can see this machine's libraries.
 $(BED)/agent: guest-tests/testbed/agent.c $(BED_SRC)
