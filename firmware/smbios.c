@@ -24,7 +24,7 @@
 #define TABLE_OFFSET    32 /* of the table in the blob; the entry point, aligned */
 
 /* Handles are arbitrary; these say type and number. */
-#define HANDLE(type, n)     ((uint16_t)((type) << 8 | (n)))
+#define HANDLE(type, n)     ((uint16_t)((type)*256u + (n)))
 #define HANDLE_NONE         0xffff
 #define HANDLE_NOT_PROVIDED 0xfffe
 
