@@ -64,6 +64,12 @@ struct pvh_x86 {
 /* hvm_start_info version 1, module list and memory map, in one blob at `gpa` (start_info first). */
 int pvh_build(const struct pvh_x86 *in, uint64_t gpa, uint8_t *buf, size_t cap);
 
+#define RESET_VECTOR_GPA   0xffff0 /* F000:FFF0 in real mode */
+#define RESET_VECTOR_BYTES 16
+
+/* Real-mode code for the reset vector: writes `value` to `port`, which must end the run. */
+int reset_stub_build(uint16_t port, uint8_t value, uint8_t *buf, size_t cap);
+
 #define MULTIBOOT_BOOT_MAGIC  0x2badb002u /* in EAX; EBX = gpa of the information */
 #define MULTIBOOT_BYTES       8192
 #define MULTIBOOT_MAX_MODULES 16

@@ -127,6 +127,19 @@ static int write_acpi(struct boot *b)
     return err;
 }
 
+/* What a guest finds that resets by jumping to the BIOS. */
+static int write_reset_stub(const struct vm *vm)
+{
+    struct acpi_port_device power = acpi_place(vm, "acpi-power");
+    uint8_t *host = gmem_ptr(&vm->ram.guest, RESET_VECTOR_GPA, RESET_VECTOR_BYTES);
+
+    if (!power.size)
+        return 0;
+    return host ? reset_stub_build((uint16_t)(power.port + ACPI_POWER_RESET), ACPI_RESET_VALUE,
+                                   host, RESET_VECTOR_BYTES)
+                : -EFAULT;
+}
+
 static int write_smbios(const struct vm *vm)
 {
     struct smbios_machine m = {.ram = vm->config->memory,
@@ -249,7 +262,7 @@ int arch_load(struct vm *vm)
         return err;
     make_map(&b);
     if (!(err = load_files(&b, kernel)) && !(err = write_cmdline(&b, kernel)) &&
-        !(err = write_acpi(&b)) && !(err = write_smbios(vm)))
+        !(err = write_acpi(&b)) && !(err = write_smbios(vm)) && !(err = write_reset_stub(vm)))
         err = write_info(&b, kernel);
     if (!err)
         log_debug("%s: %s, entry %s at 0x%" PRIx64, vm->config->kernel, kernel->format,
