@@ -90,25 +90,15 @@ static bool stdin_is_our_terminal(void)
     return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
-static int open_stdio(struct console *console)
+static void open_stdio(struct console *console)
 {
-    int err;
-
-    console->out_fd = fcntl(STDOUT_FILENO, F_GETFD) < 0 ? -1 : STDOUT_FILENO;
-    console->in_fd = fcntl(STDIN_FILENO, F_GETFD) < 0 ? -1 : STDIN_FILENO;
-    if (console->in_fd < 0 || !isatty(console->in_fd))
-        return 0;
-    if (!stdin_is_our_terminal()) {
+    console->out_fd = STDOUT_FILENO;
+    console->in_fd = STDIN_FILENO;
+    if (!isatty(STDIN_FILENO))
+        return;
+    console->raw_wanted = stdin_is_our_terminal();
+    if (!console->raw_wanted)
         console->in_fd = -1;
-        return 0;
-    }
-    err = make_raw();
-    if (err) {
-        log_error("--console stdio: the terminal refuses raw mode: %s", strerror(-err));
-        return err;
-    }
-    console->raw = true;
-    return 0;
 }
 
 static int open_pty(struct console *console)
@@ -157,9 +147,9 @@ int console_open(struct console *console, const char *where, uint64_t limit, str
     int err = 0;
 
     console->in_fd = console->out_fd = console->owned_fd = -1;
-    console->raw = false;
+    console->raw_wanted = console->raw = false;
     if (strcmp(where, "stdio") == 0)
-        err = open_stdio(console);
+        open_stdio(console);
     else if (strcmp(where, "pty") == 0)
         err = open_pty(console);
     else if (strcmp(where, "none") != 0)
@@ -168,7 +158,7 @@ int console_open(struct console *console, const char *where, uint64_t limit, str
         return err;
     config.in_fd = console->in_fd;
     config.out_fd = console->out_fd;
-    if (console->raw) {
+    if (console->raw_wanted) {
         config.filter = console_escape_filter;
         config.filter_opaque = &console->escape;
     }
@@ -178,6 +168,17 @@ int console_open(struct console *console, const char *where, uint64_t limit, str
         log_error("--console %s: %s", where, strerror(-err));
         console_close(console);
     }
+    return err;
+}
+
+int console_enter_raw(struct console *console)
+{
+    int err = console->raw_wanted ? make_raw() : 0;
+
+    if (err)
+        log_error("--console stdio: the terminal refuses raw mode: %s", strerror(-err));
+    else
+        console->raw = console->raw_wanted;
     return err;
 }
 

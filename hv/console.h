@@ -38,7 +38,8 @@ struct console {
     struct chardev *chr; /* owned */
     int in_fd, out_fd;   /* -1: none */
     int owned_fd;        /* a file or pty that was opened here; -1: none */
-    bool raw;            /* the terminal is in raw mode */
+    bool raw_wanted;     /* stdin is a terminal that is ours */
+    bool raw;            /* it is in raw mode now */
     struct console_escape escape;
 };
 
@@ -51,6 +52,9 @@ int console_open(struct console *console, const char *where, uint64_t limit, str
 
 /* Restores the terminal and closes what was opened; accepts a zeroed or half-open console. */
 void console_close(struct console *console);
+
+/* Puts the terminal in raw mode if stdin is one. Just before the guest runs. */
+int console_enter_raw(struct console *console);
 
 /* Gives the terminal back before hv prints its last words; console_close does the rest. */
 void console_leave_raw(struct console *console);

@@ -297,17 +297,16 @@ int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns)
     console_watch_init(&vm->watch, panic_seen, vm);
     vm->console.escape = (struct console_escape){.key = key_pressed, .opaque = vm};
 
-    if ((err = create_loop(vm)) || (err = create_kvm_vm(vm)) || (err = arch_vm_prepare(vm)) ||
-        (err = memory_create(&vm->ram, config->memory, config->hugepages, arch_hole,
-                             arch_hole_end)) ||
-        (err = arch_load(vm)) ||
-        /* Each slot costs milliseconds once the interrupt controller exists. */
-        (err = memory_register(&vm->ram, vm->fd)) || (err = arch_irqchip_create(vm)) ||
-        (err = create_vcpus(vm)) ||
-        /* Last, so that no earlier failure disturbs the terminal. */
+    if ((err = create_loop(vm)) ||
+        /* Files are opened and checked before KVM is asked for anything. */
         (err = console_open(&vm->console, config->console, config->console_limit, vm->loop,
                             &vm->watch)) ||
-        (err = create_devices(vm)) || (err = create_coalesce(vm)))
+        (err = memory_create(&vm->ram, config->memory, config->hugepages, arch_hole,
+                             arch_hole_end)) ||
+        (err = arch_load(vm)) || (err = create_kvm_vm(vm)) || (err = arch_vm_prepare(vm)) ||
+        /* Each slot costs milliseconds once the interrupt controller exists. */
+        (err = memory_register(&vm->ram, vm->fd)) || (err = arch_irqchip_create(vm)) ||
+        (err = create_vcpus(vm)) || (err = create_devices(vm)) || (err = create_coalesce(vm)))
         vm_destroy(vm);
     return err;
 }
@@ -322,7 +321,8 @@ static void stop_vcpus(struct vm *vm)
 
 int vm_run(struct vm *vm)
 {
-    int err = 0;
+    /* Not earlier, so that no failed start disturbs the terminal. */
+    int err = console_enter_raw(&vm->console);
 
     if (vm->config->timeout_ms)
         loop_timer_arm(vm->deadline, vm->config->timeout_ms * 1000000);

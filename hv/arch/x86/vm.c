@@ -40,8 +40,8 @@ int arch_irqchip_create(struct vm *vm)
 const char *arch_kvm_is_emulated(void)
 {
     /* kvm_pvm runs guest user code natively but interprets guest kernel code. */
-    if (access("/sys/module/kvm_pvm", F_OK) == 0 && access("/sys/module/kvm_intel", F_OK) != 0 &&
-        access("/sys/module/kvm_amd", F_OK) != 0)
+    if (access(KVM_DEVICE, F_OK) == 0 && access("/sys/module/kvm_pvm", F_OK) == 0 &&
+        access("/sys/module/kvm_intel", F_OK) != 0 && access("/sys/module/kvm_amd", F_OK) != 0)
         return "this host's KVM interprets guest kernel code (module kvm_pvm): about 1.6 us an "
                "instruction, and a stock Linux kernel stops at the first one that KVM lacks";
     return NULL;
