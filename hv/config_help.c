@@ -63,7 +63,8 @@ void config_print_help(FILE *out)
           "  hv run -k vmlinux --console boot.log < /dev/null\n"
           "  hv run -k bzImage -m 2G --print-config > vm.json; hv run --config vm.json\n"
           "\n"
-          "Usage: hv run -k KERNEL [OPTION]...\n",
+          "Usage: hv run -k KERNEL [OPTION]...\n"
+          "       hv run --config FILE [OPTION]...\n",
           out);
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
         fprintf(out, "\n%s:\n", group_titles[group]);

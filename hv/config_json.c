@@ -245,7 +245,9 @@ static int parse(struct vm_config *config, const char *path, const char *text, s
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     int err = -EINVAL;
 
-    if (!root)
+    if (!root && json_error_code(&error) == json_error_null_character)
+        log_error("%s:%d:%d: a string holds a NUL character", path, error.line, error.column);
+    else if (!root)
         log_error("%s:%d:%d: not JSON: %s", path, error.line, error.column, error.text);
     else if (!json_is_object(root))
         log_error("%s:1: must be one JSON object, as hv run --print-config writes it", path);

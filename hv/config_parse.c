@@ -98,16 +98,17 @@ static int read_long(struct command_line *line, const char *word)
 /* -v, -vv, -kFILE, -k FILE, -vkFILE */
 static int read_letters(struct command_line *line, const char *letters)
 {
+    /* Other monitors write -kernel FILE; taking that for -k ernel would only puzzle their users. */
+    if (option_by_name(letters, strlen(letters))) {
+        log_error("-%s: unknown option (did you mean --%s?); " SEE_HELP, letters, letters);
+        return -EINVAL;
+    }
     for (const char *s = letters; *s; s++) {
         const struct option_row *row = option_by_letter(*s);
         int err;
 
         if (!row) {
-            /* -kernel is what other monitors call it; their users deserve the hint. */
-            if (s == letters && option_by_name(letters, strlen(letters)))
-                log_error("-%s: unknown option (did you mean --%s?); " SEE_HELP, letters, letters);
-            else
-                log_error("-%c: unknown option; " SEE_HELP, *s);
+            log_error("-%c: unknown option; " SEE_HELP, *s);
             return -EINVAL;
         }
         if (row->arg)

@@ -145,11 +145,15 @@ static int choice_set(const struct option_row *row, struct vm_config *config, co
 static const char *choice_format(const struct option_row *row, const struct vm_config *config,
                                  unsigned index, char *buf)
 {
-    unsigned value;
+    unsigned value, known = 0;
 
     (void)buf;
     memcpy(&value, const_field(row, config), sizeof(value));
-    return index == 0 ? row->choices[value] : NULL;
+    while (row->choices[known])
+        known++;
+    if (index)
+        return NULL;
+    return value < known ? row->choices[value] : "?"; /* which `set` refuses */
 }
 
 const struct option_type type_choice = {
