@@ -133,7 +133,7 @@ static int check_fields(const struct image *img, const struct setup *s)
 {
     const char *why = NULL;
 
-    if (s->offset >= img->size || !range_fits(s->offset, s->image_size, img->size)) {
+    if (!range_fits(s->offset, s->image_size, img->size)) {
         log_error("%s: truncated: its setup header says %" PRIu64 " bytes, the file has %" PRIu64
                   "; copy it again",
                   img->path, s->offset + s->image_size, img->size);
@@ -145,7 +145,7 @@ static int check_fields(const struct image *img, const struct setup *s)
         why = "its payload lies outside of it (payload_offset, payload_length)";
     else if (s->relocatable && (s->alignment == 0 || s->alignment & (s->alignment - 1)))
         why = "kernel_alignment is no power of two";
-    else if (s->code32_start < DEFAULT_LOAD || s->code32_start - DEFAULT_LOAD >= s->image_size)
+    else if (s->code32_start - DEFAULT_LOAD >= s->image_size) /* below wraps, so is refused too */
         why = "its 32-bit entry lies outside of it (code32_start)";
     if (!why)
         return 0;

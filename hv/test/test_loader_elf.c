@@ -286,6 +286,17 @@ START_TEST(overlapping_segments_are_refused)
 }
 END_TEST
 
+START_TEST(segments_may_come_in_any_order)
+{
+    start();
+    phdr_set(&file, 0, PH_PADDR, ELF_DATA_GPA + MIB);
+    blob_put(&file, offsetof(Elf64_Ehdr, e_entry), ELF_DATA_GPA + MIB, 8);
+    expect_good(BOOT_LINUX64, ELF_DATA_GPA + MIB);
+    ck_assert_uint_eq(kernel.low, ELF_DATA_GPA);
+    ck_assert_uint_eq(kernel.high, ELF_DATA_GPA + MIB + ELF_TEXT_SIZE);
+}
+END_TEST
+
 START_TEST(segment_on_reserved_memory_names_what_is_there)
 {
     struct reserved_range r[] = {{0, 4096, "boot data"}, {ELF_DATA_GPA + 65535, 1, "ACPI tables"}};
@@ -461,6 +472,7 @@ int main(void)
         CASE(segment_in_the_hole_below_4_gib_is_refused),
         CASE(segment_above_4_gib_is_loaded_there),
         CASE(overlapping_segments_are_refused),
+        CASE(segments_may_come_in_any_order),
         CASE(segment_on_reserved_memory_names_what_is_there),
         CASE(empty_segments_are_skipped_and_a_file_without_any_is_refused),
         CASE(entry_outside_of_the_segments_is_refused),

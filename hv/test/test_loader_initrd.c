@@ -92,6 +92,15 @@ START_TEST(gap_above_the_kernel_too_small_puts_it_below)
 }
 END_TEST
 
+START_TEST(nothing_is_put_below_1_mib)
+{
+    start();
+    kernel.low = MIB + 4096;
+    kernel.high = 64 * MIB;
+    expect_bad(file_of(file.data, file.len), -ENOMEM, "the initrd needs memory up to 65 MiB");
+}
+END_TEST
+
 START_TEST(ram_above_the_hole_is_not_used_beyond_initrd_max)
 {
     start();
@@ -238,6 +247,7 @@ int main(void)
         CASE(its_last_byte_may_lie_at_initrd_max_and_no_higher),
         CASE(reserved_ranges_at_the_top_are_stepped_over),
         CASE(gap_above_the_kernel_too_small_puts_it_below),
+        CASE(nothing_is_put_below_1_mib),
         CASE(ram_above_the_hole_is_not_used_beyond_initrd_max),
         CASE(several_files_are_joined_with_padding_to_4_bytes),
         CASE(initrd_larger_than_ram_says_how_much_is_needed),
