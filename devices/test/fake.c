@@ -236,6 +236,19 @@ void fake_hostile_states(struct dev *dev, uint64_t window)
     state_writer_free(&w);
 }
 
+void fake_expect_refused(struct dev *dev, size_t at, uint8_t value)
+{
+    struct state_writer w = {0};
+
+    at += STATE_TAG_LEN + 2 + 4;
+    dev_save(dev, &w);
+    ck_assert_int_eq(w.error, 0);
+    ck_assert_uint_lt(at, w.len);
+    w.data[at] = value;
+    ck_assert_int_eq(load_copy(dev, w.data, w.len), -EINVAL);
+    state_writer_free(&w);
+}
+
 uint64_t fake_random(uint64_t *seed)
 {
     *seed ^= *seed >> 12;

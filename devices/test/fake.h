@@ -74,6 +74,9 @@ int fake_transfer(struct dev *from, struct dev *to);
  */
 void fake_hostile_states(struct dev *dev, uint64_t window);
 
+/* Loads `dev`'s own state with the byte at `at` of the section's body replaced: to be refused. */
+void fake_expect_refused(struct dev *dev, size_t at, uint8_t value);
+
 /* xorshift64*: the same numbers on every host. */
 uint64_t fake_random(uint64_t *seed);
 

@@ -311,6 +311,24 @@ START_TEST(hostile_state_is_refused_or_harmless)
 }
 END_TEST
 
+START_TEST(state_that_no_clock_can_have_is_refused)
+{
+    fake_expect_refused(rtc, 7, 0x7f);      /* an offset of 290 thousand million years */
+    fake_expect_refused(rtc, 7, 0x80);      /* and back */
+    fake_expect_refused(rtc, 8, 0x80);      /* an index outside the memory */
+    fake_expect_refused(rtc, 9 + 10, 0x80); /* an update that would never end */
+}
+END_TEST
+
+START_TEST(holding_and_changing_format_at_once_keeps_the_bytes)
+{
+    set(0x0b, 0x86);
+    check_time("2023123007235958");
+    set(0x0b, 0x02);
+    check_time("2023123007235958");
+}
+END_TEST
+
 START_TEST(fuzz_of_all_registers_always_answers)
 {
     uint64_t seed = 146818;
@@ -354,6 +372,8 @@ int main(void)
     tcase_add_test(tc, reset_clears_interrupt_enables_and_keeps_time);
     tcase_add_test(tc, state_moves_with_its_offset);
     tcase_add_test(tc, hostile_state_is_refused_or_harmless);
+    tcase_add_test(tc, state_that_no_clock_can_have_is_refused);
+    tcase_add_test(tc, holding_and_changing_format_at_once_keeps_the_bytes);
     tcase_add_test(tc, fuzz_of_all_registers_always_answers);
     return fake_run(tc);
 }

@@ -89,6 +89,19 @@ START_TEST(reading_past_a_section_gives_zero_and_sticks)
 }
 END_TEST
 
+START_TEST(reading_into_the_next_section_is_refused)
+{
+    uint16_t version;
+
+    state_enter(&r, "first", &version);
+    for (unsigned i = 0; i < 0x13; i++)
+        state_get_u8(&r);
+    ck_assert_int_eq(r.error, 0);
+    ck_assert_uint_eq(state_get_u8(&r), 0); /* 'f' of the next tag */
+    ck_assert_int_eq(state_leave(&r), -EINVAL);
+}
+END_TEST
+
 START_TEST(other_tag_is_refused)
 {
     static const char *const tags[] = {"firs", "first1", "", "First"};
@@ -155,6 +168,7 @@ int main(void)
     tcase_add_test(tc, layout_is_little_endian_and_fixed);
     tcase_add_test(tc, unread_bytes_are_an_error);
     tcase_add_test(tc, reading_past_a_section_gives_zero_and_sticks);
+    tcase_add_test(tc, reading_into_the_next_section_is_refused);
     tcase_add_test(tc, other_tag_is_refused);
     tcase_add_test(tc, length_beyond_the_data_is_refused);
     tcase_add_test(tc, every_truncation_is_refused);
