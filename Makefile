@@ -22,10 +22,11 @@ LIBS    := -ljansson
 SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c firmware/*.c)
 OBJ     := $(SRC:%.c=$(B)/obj/%.o)
 LIB_OBJ := $(filter-out $(B)/obj/hv/main.o,$(OBJ))
-TESTS   := $(patsubst %.c,$(B)/%,$(wildcard devices/test/test_*.c hv/test/test_*.c \
+TESTS   := $(patsubst %.c,$(B)/tests/%,$(wildcard devices/test/test_*.c hv/test/test_*.c \
            hv/arch/$(ARCH)/test/test_*.c firmware/test/test_*.c))
 # What several tests share (fakes), linked into each of them.
-TEST_SHARED := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/test_%,$(wildcard */test/*.c)))
+TEST_SHARED := $(patsubst %.c,$(B)/obj/%.o,$(foreach f,$(wildcard */test/*.c),\
+               $(if $(filter test_%,$(notdir $(f))),,$(f))))
 
 .PHONY: all help
 all: $(B)/hv
@@ -55,9 +56,9 @@ $(B)/hv: $(OBJ)
 $(B)/libhv.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(TESTS): $(B)/%: $(B)/obj/%.o $(TEST_SHARED) $(B)/libhv.a
+$(TESTS): $(B)/tests/%: $(B)/obj/%.o $(TEST_SHARED) $(B)/libhv.a
 	@mkdir -p $(@D)
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
 	$(Q)$(CC) -o $@ $< $(TEST_SHARED) $(B)/libhv.a $(LDFLAGS_ALL) $(LIBS) -lcheck -lsubunit -lrt -lm
 
--include $(OBJ:.o=.d) $(TESTS:$(B)/%=$(B)/obj/%.d) $(TEST_SHARED:.o=.d)
+-include $(OBJ:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/%.d) $(TEST_SHARED:.o=.d)
