@@ -324,6 +324,7 @@ int vm_run(struct vm *vm)
     /* Not earlier, so that no failed start disturbs the terminal. */
     int err = console_enter_raw(&vm->console);
 
+    log_debug("the machine is ready after %.2f ms", (double)(loop_now_ns() - vm->start_ns) / 1e6);
     if (vm->config->timeout_ms)
         loop_timer_arm(vm->deadline, vm->config->timeout_ms * 1000000);
     for (unsigned i = 0; !err && i < vm->vcpu_count; i++)
