@@ -2,6 +2,8 @@
  * The DSDT: devices that a guest cannot find by probing, and how to power the machine off. Called
  * by acpi_build. Section numbers: ACPI 6.5.
  */
+#include <assert.h>
+
 #include "firmware/acpi_table.h"
 #include "firmware/aml.h"
 
@@ -115,6 +117,7 @@ size_t acpi_put_dsdt(struct buf *b, const struct acpi_machine *m)
     aml_end(&a);
     if (m->power.port)
         put_soft_off(&a);
+    assert(a.depth == 0);
     acpi_table_end(b, table);
     return table;
 }

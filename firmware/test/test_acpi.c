@@ -186,15 +186,34 @@ START_TEST(port_devices_carry_port_and_interrupt)
     const uint8_t quiet_rtc[] = {0x47, 1, 0x70, 0, 0x70, 0, 1, 2, 0x79};
     const uint8_t ged[] = {0x89, 6, 0, 3, 1, 9, 0, 0, 0, 0x79};
     const uint8_t region[] = {0x5b, 0x80, 'E', 'V', 'R', 'G', 1, 0x0b, 0x04, 0x06, 0x01};
+    const uint8_t pvpanic[] = {0x47, 1, 5, 5, 5, 5, 1, 1, 0x79};
     struct tables t = build(&acpi_machines[0].machine, GPA);
 
     ck_assert(dsdt_has(&t, com1, sizeof(com1)));
+    ck_assert(dsdt_has(&t, pvpanic, sizeof(pvpanic)));
     ck_assert(dsdt_has(&t, rtc, sizeof(rtc)));
     ck_assert(dsdt_has(&t, ged, sizeof(ged)));
     ck_assert(dsdt_has(&t, region, sizeof(region)));
     guarded_free(&t.g);
     t = build(&acpi_machines[5].machine, GPA);
     ck_assert(dsdt_has(&t, quiet_rtc, sizeof(quiet_rtc)));
+    guarded_free(&t.g);
+}
+END_TEST
+
+/* The field is read once: reading clears it. */
+START_TEST(event_method_reads_once_and_notifies_the_button)
+{
+    const uint8_t field[] = {0x5b, 0x81, 0x0b, 'E', 'V', 'R', 'G', 1, 'E', 'V', 'T', 'S', 8};
+    const uint8_t method[] = {0x14, 0x1f, '_',  'E',  'V',  'T',  1, /* one argument */
+                              0x70, 'E',  'V',  'T',  'S',  0x60,    /* Local0 = EVTS */
+                              0xa0, 0x12, 0x7b, 0x60, 1,    0,       /* If (Local0 & 1) */
+                              0x86, '\\', 0x2e, '_',  'S',  'B',  '_',
+                              'P',  'W',  'R',  'B',  0x0a, 0x80};
+    struct tables t = build(&acpi_machines[0].machine, GPA);
+
+    ck_assert(dsdt_has(&t, field, sizeof(field)));
+    ck_assert(dsdt_has(&t, method, sizeof(method)));
     guarded_free(&t.g);
 }
 END_TEST
@@ -309,6 +328,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, madt_lists_each_cpu_once_for_every_count, 1, 255);
     tcase_add_loop_test(t, dsdt_has_what_the_machine_has, 0, ACPI_MACHINES);
     tcase_add_test(t, port_devices_carry_port_and_interrupt);
+    tcase_add_test(t, event_method_reads_once_and_notifies_the_button);
     tcase_add_test(t, tables_above_4_gib_point_with_64_bits);
     tcase_add_loop_test(t, every_short_buffer_is_refused, 0, ACPI_MACHINES);
     tcase_add_test(t, what_cannot_be_expressed_is_refused);

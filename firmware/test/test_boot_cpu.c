@@ -84,6 +84,8 @@ static bool translate(const uint8_t *tables, uint64_t gpa, uint64_t va, uint64_t
         ck_assert(entry & 2);                             /* writable all the way */
         ck_assert(!(entry >> 63));                        /* executable all the way */
         ck_assert_uint_eq(!!(entry & 0x80), shift == 21); /* large at the last level only */
+        ck_assert(entry & 0x20); /* accessed and dirty beforehand: no walk writes */
+        ck_assert(shift > 21 || entry & 0x40);
         table = entry & addr;
     }
     ck_assert_uint_eq(table % TWO_MIB, 0);

@@ -70,8 +70,9 @@ START_TEST(elf_kernel_gets_a_made_up_header)
     ck_assert_uint_eq(rd16(g.bytes + 0x1fe), 0xaa55);
     ck_assert_mem_eq(g.bytes + 0x202, "HdrS", 4);
     ck_assert_uint_eq(rd16(g.bytes + 0x206), 0x020f);
-    ck_assert_uint_eq(g.bytes[0x211], 1); /* LOADED_HIGH */
-    ck_assert_uint_ne(rd32(g.bytes + 0x230), 0);
+    ck_assert_uint_eq(g.bytes[0x211], 1);                 /* LOADED_HIGH */
+    ck_assert_uint_eq(rd32(g.bytes + 0x22c), 0x7fffffff); /* initrd_addr_max */
+    ck_assert_uint_eq(rd32(g.bytes + 0x230), 0x1000000);  /* kernel_alignment */
     ck_assert_uint_eq(rd32(g.bytes + 0x238), 17);
     ck_assert(all_zero(g.bytes + 0x23c, 0x2d0 - 0x23c));
     guarded_free(&g);

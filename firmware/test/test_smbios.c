@@ -111,6 +111,39 @@ START_TEST(structures_come_in_order_with_their_lengths_and_unique_handles)
 }
 END_TEST
 
+/* Offsets of the bytes that refer to a text, by type; 0 ends a row. */
+static const struct {
+    uint8_t type, offset[8];
+} references[] = {
+    {0, {4, 5, 8}},
+    {1, {4, 5, 6, 7, 0x19, 0x1a}},
+    {3, {4, 6, 7, 8, 0x15}},
+    {4, {4, 7, 0x10, 0x20, 0x21, 0x22}},
+    {17, {0x10, 0x11, 0x17, 0x18, 0x19, 0x1a, 0x2b}},
+    {16, {0}},
+    {19, {0}},
+    {32, {0}},
+    {127, {0}},
+};
+
+/* Texts are numbered from 1 in the order of their references, and none is left over. */
+START_TEST(each_text_is_referred_to_once)
+{
+    struct table t = build(&usual);
+    const uint8_t *s = find(&t, references[_i].type, 0);
+    const char *p = (const char *)s + s[1];
+    unsigned used = 0, there = 0;
+
+    for (const uint8_t *at = references[_i].offset; *at; at++)
+        if (s[*at])
+            ck_assert_uint_eq(s[*at], ++used);
+    for (; *p; p += strlen(p) + 1)
+        there++;
+    ck_assert_uint_eq(used, there);
+    guarded_free(&t.g);
+}
+END_TEST
+
 START_TEST(bios_is_a_virtual_machine_without_uefi)
 {
     struct table t = build(&usual);
@@ -369,6 +402,8 @@ static Suite *suite(void)
         return s;
     }
     tcase_add_test(t, structures_come_in_order_with_their_lengths_and_unique_handles);
+    tcase_add_loop_test(t, each_text_is_referred_to_once, 0,
+                        (int)(sizeof(references) / sizeof(references[0])));
     tcase_add_test(t, bios_is_a_virtual_machine_without_uefi);
     tcase_add_test(t, system_has_names_and_uuid_in_smbios_order);
     tcase_add_test(t, texts_that_are_not_there_leave_no_gap);
