@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -27,6 +28,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -52,8 +54,18 @@ struct options {
 };
 
 static struct options opt;
+/* What was read from our input and is on its way: the box may be slower than we are. */
+struct input {
+    char data[sizeof(struct frame_head) + FRAME_DATA_MAX];
+    size_t from;
+    size_t to;
+    bool ended;
+};
+
+static struct input input;
 static pid_t qemu_pid = -1;
 static int sock = -1;
+static int signal_fd = -1;
 static int log_fd = -1;
 static bool ready; /* agent has spoken */
 static double started;
@@ -134,6 +146,7 @@ static void put_at(int fd, int place)
 
 static void start_box(const sigset_t *old)
 {
+    const struct timeval send_limit = {.tv_sec = START_SECONDS};
     pid_t parent = getpid();
     int pair[2];
 
@@ -166,6 +179,8 @@ static void start_box(const sigset_t *old)
         _exit(127);
     }
     close(pair[1]);
+    /* Sends that may block are short and expected. */
+    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof(send_limit));
     if (qemu_pid < 0)
         no_box("cannot start a process");
 }
@@ -223,109 +238,17 @@ static void send_request(void)
         fprintf(stderr, "testbed: up in %.2f s\n", now() - started);
 }
 
-/* Output that nobody takes ends us as it would end the command: by SIGPIPE. */
-static void put(int fd, const char *data, size_t len)
-{
-    int err = write_all(fd, data, len);
-
-    if (err == -EPIPE)
-        end(128 + SIGPIPE);
-    if (err && err != -EBADF) {
-        fprintf(stderr, "testbed: cannot pass on output: %s\n", strerror(-err));
-        end(STATUS_NO_BOX);
-    }
-}
-
-static void finish(const char *frame)
-{
-    int32_t status;
-
-    memcpy(&status, frame, sizeof(status));
-    end(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
-}
-
-static void take_frame(void)
-{
-    static char frame[FRAME_MAX + 1];
-    struct frame_head head;
-
-    if (frame_recv(sock, &head, frame))
-        no_box(ready ? "the box died" : "the box did not start");
-    switch (head.type) {
-    case FRAME_READY:
-        ready = true;
-        send_request();
-        break;
-    case FRAME_DATA_OUT:
-        put(STDOUT_FILENO, frame, head.len);
-        break;
-    case FRAME_DATA_ERR:
-        put(STDERR_FILENO, frame, head.len);
-        break;
-    case FRAME_EXIT:
-        finish(frame);
-        break;
-    case FRAME_FAIL:
-        fprintf(stderr, "%s\n", frame);
-        end(STATUS_NO_BOX);
-    default:
-        no_box("the box talks nonsense");
-    }
-}
-
-/* What was read from our input and is on its way: the box may be slower than we are. */
-struct input {
-    char data[sizeof(struct frame_head) + FRAME_DATA_MAX];
-    size_t from;
-    size_t to;
-    bool ended;
-};
-
-static void read_input(struct input *in)
-{
-    struct frame_head head = {.type = FRAME_DATA_IN};
-    ssize_t n = read(STDIN_FILENO, in->data + sizeof(head), FRAME_DATA_MAX);
-
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    in->ended = n <= 0;
-    head.len = n > 0 ? (uint32_t)n : 0;
-    memcpy(in->data, &head, sizeof(head));
-    in->from = 0;
-    in->to = sizeof(head) + head.len;
-}
-
-static void push_input(struct input *in)
-{
-    ssize_t n = send(sock, in->data + in->from, in->to - in->from, MSG_DONTWAIT);
-
-    if (n > 0)
-        in->from += (size_t)n;
-}
-
-static void take_signal(int signal_fd, const struct input *in)
+static void take_signal(void)
 {
     struct signalfd_siginfo info;
 
     if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
         return;
-    if (info.ssi_signo == SIGWINCH) {
-        /* Between two frames only; the next change of size will do. */
-        if (ready && opt.tty && in->from == in->to)
-            send_size();
-    } else if (info.ssi_signo == SIGCHLD) {
-        struct pollfd left = {.fd = sock, .events = POLLIN};
-
-        /* QEMU is gone. What it passed on before that is still read first. */
-        if (waitpid(qemu_pid, NULL, WNOHANG) == qemu_pid) {
-            qemu_pid = -1;
-            while (poll(&left, 1, 0) > 0)
-                take_frame();
-            no_box(ready ? "the box died" : "the box did not start");
-        }
-    } else {
+    if (info.ssi_signo != SIGWINCH)
         end(128 + (int)info.ssi_signo);
-    }
+    /* Between two frames only; the next change of size will do. */
+    if (ready && opt.tty && input.from == input.to)
+        send_size();
 }
 
 static void check_time(void)
@@ -351,13 +274,126 @@ static int time_left(void)
     return left < 0 ? 0 : left > 3600 ? 3600000 : (int)(left * 1000) + 1;
 }
 
-__attribute__((noreturn)) static void serve(int signal_fd)
+/* Returns false when DATA can not be passed on because nobody takes it any more. */
+static bool put_some(int fd, const char **data, size_t *len)
 {
-    static struct input in;
+    /* What POLLOUT promises not to block for. */
+    size_t step = *len < PIPE_BUF ? *len : PIPE_BUF;
+    ssize_t n = write(fd, *data, step);
 
+    if (n > 0) {
+        *data += n;
+        *len -= (size_t)n;
+    } else if (n < 0 && errno == EPIPE) {
+        end(128 + SIGPIPE); /* as it would end the command itself */
+    }
+    return n >= 0 || errno == EINTR || errno == EAGAIN;
+}
+
+/* Whoever takes our output may be slow; signals and the time limit are obeyed meanwhile. */
+static void put(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        struct pollfd fds[] = {
+            {.fd = signal_fd, .events = POLLIN},
+            {.fd = fd, .events = POLLOUT},
+        };
+
+        poll(fds, sizeof(fds) / sizeof(fds[0]), time_left());
+        check_time();
+        if (fds[0].revents)
+            take_signal();
+        if (fds[1].revents && !put_some(fd, &data, &len)) {
+            fprintf(stderr, "testbed: cannot pass on output: %s\n", strerror(errno));
+            end(STATUS_NO_BOX);
+        }
+    }
+}
+
+__attribute__((noreturn)) static void finish(const char *data)
+{
+    int32_t status;
+
+    memcpy(&status, data, sizeof(status));
+    end(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static void take_frame(enum frame_type type, const char *data, size_t len)
+{
+    switch (type) {
+    case FRAME_READY:
+        ready = true;
+        send_request();
+        break;
+    case FRAME_DATA_OUT:
+        put(STDOUT_FILENO, data, len);
+        break;
+    case FRAME_DATA_ERR:
+        put(STDERR_FILENO, data, len);
+        break;
+    case FRAME_EXIT:
+        finish(data);
+    case FRAME_FAIL:
+        fprintf(stderr, "%.*s\n", (int)len, data);
+        end(STATUS_NO_BOX);
+    default:
+        no_box("the box talks nonsense");
+    }
+}
+
+/* Reads what there is of one frame, and acts on it when it is whole. Never blocks. */
+static void take_bytes(void)
+{
+    static struct {
+        struct frame_head head;
+        char data[FRAME_MAX];
+    } frame;
+    static size_t have;
+    size_t want = sizeof(frame.head) + (have < sizeof(frame.head) ? 0 : frame.head.len);
+    ssize_t n = recv(sock, (char *)&frame + have, want - have, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0)
+        no_box(ready ? "the box died" : "the box did not start");
+    have += (size_t)n;
+    if (have < sizeof(frame.head))
+        return;
+    if (frame.head.len > FRAME_MAX)
+        no_box("the box talks nonsense");
+    if (have == sizeof(frame.head) + frame.head.len) {
+        have = 0;
+        take_frame(frame.head.type, frame.data, frame.head.len);
+    }
+}
+
+static void read_input(void)
+{
+    struct frame_head head = {.type = FRAME_DATA_IN};
+    ssize_t n = read(STDIN_FILENO, input.data + sizeof(head), FRAME_DATA_MAX);
+
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    input.ended = n <= 0;
+    head.len = n > 0 ? (uint32_t)n : 0;
+    memcpy(input.data, &head, sizeof(head));
+    input.from = 0;
+    input.to = sizeof(head) + head.len;
+}
+
+static void push_input(void)
+{
+    ssize_t n = send(sock, input.data + input.from, input.to - input.from, MSG_DONTWAIT);
+
+    if (n > 0)
+        input.from += (size_t)n;
+}
+
+__attribute__((noreturn)) static void serve(void)
+{
     for (;;) {
-        bool held = in.from < in.to;
-        bool reading = ready && !held && !in.ended;
+        bool held = input.from < input.to;
+        bool reading = ready && !held && !input.ended;
         struct pollfd fds[] = {
             {.fd = signal_fd, .events = POLLIN},
             {.fd = sock, .events = (short)(POLLIN | (held ? POLLOUT : 0))},
@@ -367,13 +403,13 @@ __attribute__((noreturn)) static void serve(int signal_fd)
         poll(fds, sizeof(fds) / sizeof(fds[0]), time_left());
         check_time();
         if (fds[1].revents & (POLLIN | POLLHUP))
-            take_frame();
+            take_bytes();
         if (fds[1].revents & POLLOUT)
-            push_input(&in);
+            push_input();
         if (fds[2].revents)
-            read_input(&in);
+            read_input();
         if (fds[0].revents)
-            take_signal(signal_fd, &in);
+            take_signal();
     }
 }
 
@@ -436,16 +472,15 @@ int main(int argc, char **argv)
     started = now();
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&mine);
-    sigaddset(&mine, SIGCHLD);
     sigaddset(&mine, SIGINT);
     sigaddset(&mine, SIGTERM);
     sigaddset(&mine, SIGHUP);
     sigaddset(&mine, SIGQUIT);
     sigaddset(&mine, SIGWINCH);
     sigprocmask(SIG_BLOCK, &mine, &old);
-    fd = signalfd(-1, &mine, SFD_CLOEXEC);
-    if (fd < 0)
+    signal_fd = signalfd(-1, &mine, SFD_CLOEXEC);
+    if (signal_fd < 0)
         return STATUS_NO_BOX;
     start_box(&old);
-    serve(fd);
+    serve();
 }
