@@ -26,7 +26,8 @@ struct image {
 int image_open(struct image *img, const char *path);
 void image_close(struct image *img);
 
-/* Reads exactly [offset, offset + len). -ENODATA (nothing logged) when the file is shorter. */
+/* Reads exactly [offset, offset + len). -ENODATA (nothing logged) when the file is shorter; other
+ * errors are logged. */
 int image_read(const struct image *img, uint64_t offset, void *buf, size_t len);
 
 enum boot_protocol {
@@ -43,14 +44,14 @@ const char *boot_protocol_name(enum boot_protocol protocol);
 /* Guest-physical ranges that hv itself fills; a kernel or initrd must not touch them. */
 struct reserved_range {
     uint64_t gpa, size; /* bytes */
-    const char *what;   /* for messages: "boot data", "ACPI tables" */
+    const char *what;   /* for messages: "hv's boot data", "the ACPI tables" */
 };
 
 #define SETUP_HEADER_MAX 0x100 /* the setup header ends at most at file offset 0x200 + 0x69 */
 
 struct kernel {
     enum boot_protocol protocol; /* never BOOT_AUTO */
-    const char *format;          /* "bzImage", "ELF"; static */
+    const char *format;          /* "bzImage", "ELF", "flat"; static */
     uint64_t entry;              /* GPA of the first instruction */
     uint64_t low, high;          /* footprint [low, high) in GPA, bss and init_size included */
     uint64_t initrd_max;         /* the initrd's last byte may lie at this GPA, no higher */
@@ -70,8 +71,10 @@ struct kernel_request {
 };
 
 /*
- * Recognises the format by its magic (bzImage, ELF), picks the entry (PVH note, then a Multiboot
- * header, then the Linux 64-bit entry for ELF; 64-bit before 32-bit for bzImage) and loads it.
+ * Recognises the format by its magic (bzImage, ELF, a flat image with a Multiboot header), picks
+ * the entry (PVH note, then a Multiboot header, then the Linux 64-bit entry for ELF; 64-bit before
+ * 32-bit for bzImage) and loads it. Guest memory must be fresh: bss is taken to be zero already,
+ * which spares touching its pages. On failure of a check nothing has been written.
  * -ENOEXEC: not a kernel we know, or damaged. -ENOMEM: does not fit in guest memory.
  */
 int kernel_load(const struct kernel_request *req, struct kernel *out);

@@ -68,7 +68,7 @@ static int check_memory(const struct kernel_request *req, const char *what,
     r = reserved_in(req, seg->gpa, end);
     if (!r)
         return 0;
-    log_error("%s: %s at 0x%" PRIx64 "-0x%" PRIx64 " meets the %s at 0x%" PRIx64 "-0x%" PRIx64
+    log_error("%s: %s at 0x%" PRIx64 "-0x%" PRIx64 " meets %s at 0x%" PRIx64 "-0x%" PRIx64
               "; link it elsewhere (1 MiB and up is free)",
               path, what, seg->gpa, end - 1, r->what, r->gpa, r->gpa + r->size - 1);
     return -ENOMEM;

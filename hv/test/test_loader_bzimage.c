@@ -327,7 +327,7 @@ START_TEST(fixed_kernel_on_reserved_memory_names_what_is_there)
     blob_put(&file, 0x234, 0, 1);
     world.req.reserved = &r;
     world.req.reserved_count = 1;
-    expect_bad(-ENOMEM, "meets the ACPI tables at 0x200000-0x200fff");
+    expect_bad(-ENOMEM, "meets ACPI tables at 0x200000-0x200fff");
 }
 END_TEST
 

@@ -304,12 +304,12 @@ START_TEST(segment_on_reserved_memory_names_what_is_there)
     start();
     world.req.reserved = r;
     world.req.reserved_count = 2;
-    expect_bad(-ENOMEM, "segment 1 at 0x200000-0x20ffff meets the ACPI tables at 0x20ffff");
+    expect_bad(-ENOMEM, "segment 1 at 0x200000-0x20ffff meets ACPI tables at 0x20ffff");
     r[1].gpa++;
     expect_good(BOOT_LINUX64, ELF_ENTRY);
     phdr_set(&file, 1, PH_PADDR, 0);
     world_ram(LOW_BYTES, 0);
-    expect_bad(-ENOMEM, "meets the boot data at 0x0-0xfff");
+    expect_bad(-ENOMEM, "meets boot data at 0x0-0xfff");
 }
 END_TEST
 
