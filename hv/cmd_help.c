@@ -57,6 +57,7 @@ const struct verb verbs[] = {
 
 const unsigned verb_count = ARRAY_SIZE(verbs);
 
+/* "port 0x3f8-0x3ff, line 4" */
 static const char *place_text(const struct device_place *place, char *buf, size_t len)
 {
     static const char *const bus[] = {[DEVICE_PORT] = "port", [DEVICE_MMIO] = "memory"};
@@ -72,6 +73,7 @@ static const char *place_text(const struct device_place *place, char *buf, size_
     return buf;
 }
 
+/* " (pv, hybrid)" behind a device's help: the modes whose bit it has. */
 static void print_device_modes(FILE *out, unsigned bits)
 {
     const char *separator = " (";
@@ -108,6 +110,7 @@ static void print_modes(FILE *out)
                 modes[i].help, modes[i].cmdline);
 }
 
+/* What outcome_status returns, for people. */
 static const struct {
     const char *status, *meaning;
 } statuses[] = {
@@ -194,6 +197,7 @@ int verb_unknown(const char *word)
     return STATUS_HV_FAILED;
 }
 
+/* Verbs and topics share one name space, so both are offered. */
 static int unknown_topic(const char *word)
 {
     struct nearest nearest = {.word = word};

@@ -71,6 +71,7 @@ static void make_uuid(uint8_t uuid[16])
     uuid[8] = (uint8_t)(0x80 | (uuid[8] & 0x3f));
 }
 
+/* Defaults are set from their text in the table, where help finds them too. */
 void config_init(struct vm_config *config)
 {
     char name[32];
@@ -98,6 +99,7 @@ void config_free(struct vm_config *config)
     memset(config, 0, sizeof(*config));
 }
 
+/* The letter is what people type, so it is what the hint names. */
 static int missing(const struct option_row *row)
 {
     if (row->letter)

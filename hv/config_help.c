@@ -40,6 +40,7 @@ static void print_wrapped(FILE *out, const char *text)
     fputc('\n', out);
 }
 
+/* The option on a line of its own: the longest would leave no room beside it. */
 static void print_row(FILE *out, const struct option_row *row)
 {
     char text[512];
@@ -53,6 +54,7 @@ static void print_row(FILE *out, const struct option_row *row)
     print_wrapped(out, text);
 }
 
+/* Examples stand first: they answer most questions. */
 void config_print_help(FILE *out)
 {
     fputs("Boots a kernel in a new virtual machine and stays until it ends.\n"

@@ -36,6 +36,7 @@ static json_t *list_to_json(const struct option_row *row, const struct vm_config
     return array;
 }
 
+/* What --config takes, in the form that a person would write. */
 static json_t *row_to_json(const struct option_row *row, const struct vm_config *config, int *err)
 {
     char buf[OPTION_TEXT_MAX];
@@ -95,6 +96,7 @@ int config_write_json(const struct vm_config *config, FILE *out)
 
     if (!object)
         return -EINVAL;
+    /* Flushed here, because a full disk often shows only then. */
     errno = 0;
     if (json_dumpf(object, out, JSON_INDENT(2)) || fputc('\n', out) == EOF || fflush(out) ||
         ferror(out)) {
@@ -111,7 +113,7 @@ int config_write_json(const struct vm_config *config, FILE *out)
  */
 static unsigned key_line(const char *text, size_t len, unsigned index)
 {
-    bool in_string = false, key_next = false;
+    bool in_string = false, key_next = false; /* key_next counts at depth 1 only */
     unsigned line = 1, depth = 0, keys = 0;
 
     for (size_t i = 0; i < len; i++) {
@@ -121,7 +123,7 @@ static unsigned key_line(const char *text, size_t len, unsigned index)
             line++;
         if (in_string) {
             if (c == '\\')
-                i++;
+                i++; /* whatever it is, it does not end the string; it is no newline */
             else if (c == '"')
                 in_string = false;
             continue;
@@ -132,16 +134,18 @@ static unsigned key_line(const char *text, size_t len, unsigned index)
             in_string = true;
             key_next = false;
         } else if (c == '{' || c == '[') {
-            key_next = ++depth == 1;
+            depth++;
+            key_next = true;
         } else if (c == '}' || c == ']') {
             depth--;
         } else if (c == ',') {
-            key_next = depth == 1;
+            key_next = true;
         }
     }
     return line;
 }
 
+/* Ignoring a key that is not known would run another machine than the one that was described. */
 static int unknown_key(const char *key, struct why *why)
 {
     struct nearest nearest = {.word = key};
@@ -186,7 +190,7 @@ static int set_list(const struct option_row *row, struct vm_config *config, cons
 
     if (!json_is_array(value))
         return wrong_type(row, why);
-    option_clear(row, config);
+    option_clear(row, config); /* a list replaces, it does not add: the file says all of it */
     json_array_foreach(value, i, item)
     {
         if (!err)
@@ -217,6 +221,7 @@ static int set_value(const struct option_row *row, struct vm_config *config, con
     return set_text(row, config, digits, why);
 }
 
+/* jansson's objects iterate in the order of the text, so a counter is the key's place in it. */
 static int apply(struct vm_config *config, json_t *object, const char *path, const char *text,
                  size_t len)
 {
@@ -239,6 +244,7 @@ static int apply(struct vm_config *config, json_t *object, const char *path, con
     return 0;
 }
 
+/* Of two values for one key jansson would keep the last and say nothing: hence the flag. */
 static int parse(struct vm_config *config, const char *path, const char *text, size_t len)
 {
     json_error_t error;
@@ -270,7 +276,7 @@ int config_read_json(struct vm_config *config, const char *path)
         err = -EFBIG;
         goto out;
     }
-    text = malloc(file.size);
+    text = malloc(file.size); /* image_open refuses an empty file */
     err = text ? image_read(&file, 0, text, file.size) : -ENOMEM;
     if (err) {
         log_error("%s: cannot read: %s", path, strerror(-err));

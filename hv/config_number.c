@@ -55,6 +55,7 @@ static int parse_digits(const char **text, uint64_t *value)
     return 0;
 }
 
+/* The whole of `text` must be a number and one of the units. */
 static int parse_scaled(const char *text, const struct unit *units, size_t count, uint64_t *out)
 {
     uint64_t value;
@@ -76,6 +77,7 @@ int parse_duration(const char *text, uint64_t *ms)
     return parse_scaled(text, time_units, ARRAY_SIZE(time_units), ms);
 }
 
+/* Exact before short: what is written must read back to the same number of bytes. */
 void format_size(uint64_t bytes, char *buf, size_t len)
 {
     static const char *const names[] = {"B", "K", "M", "G", "T"};
@@ -105,9 +107,13 @@ static void format_count(uint64_t count, char *buf, size_t len)
     snprintf(buf, len, "%" PRIu64, count);
 }
 
+/* How the limits are written in messages: in the unit of the option. */
 typedef void format_fn(uint64_t value, char *buf, size_t len);
 
-/* Compares with the row's limits. -ERANGE from the parser arrives as `overflow`. */
+/*
+ * Compares with the row's limits. -ERANGE from the parser arrives as `overflow`: a number that does
+ * not fit in 64 bits is too large, and the message should say so and not "not a number".
+ */
 static int check_limits(const struct option_row *row, uint64_t value, bool overflow,
                         format_fn *format, struct why *why)
 {

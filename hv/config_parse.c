@@ -27,6 +27,7 @@ struct command_line {
     bool help;
 };
 
+/* `word` is what stands behind the dashes; `len` bytes of it, up to "=", are the name. */
 static int unknown_long(const char *word, size_t len)
 {
     char name[NEAREST_WORD_MAX + 1] = "";
@@ -79,6 +80,7 @@ static int add_with_value(struct command_line *line, const struct option_row *ro
     return add(line, row, attached);
 }
 
+/* No abbreviations: --con is one option today and may be two tomorrow. */
 static int read_long(struct command_line *line, const char *word)
 {
     size_t len = strcspn(word, "=");
@@ -120,6 +122,7 @@ static int read_letters(struct command_line *line, const char *letters)
     return 0;
 }
 
+/* "-" alone is a word: hv reads no kernel from stdin. */
 static int read_word(struct command_line *line, const char *word)
 {
     if (strcmp(word, "--") == 0) {
@@ -138,6 +141,7 @@ static int read_word(struct command_line *line, const char *word)
     return -EINVAL;
 }
 
+/* Values are looked at only now: the file's come first, and --help wins over a bad one. */
 static int apply(struct vm_config *config, const struct command_line *line)
 {
     uint64_t cleared = 0;

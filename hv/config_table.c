@@ -9,6 +9,7 @@
 
 #include "devices/core/util.h"
 
+/* Where the value lies; a list has its count beside it. */
 #define FIELD(member)     .offset = offsetof(struct vm_config, member)
 #define LIST(items, n)    FIELD(items), .count_offset = offsetof(struct vm_config, n)
 
@@ -17,6 +18,7 @@
 #define CONSOLE_LIMIT_MIN UINT64_C(4096)
 #define CONSOLE_LIMIT_MAX (UINT64_C(1) << 62) /* an off_t */
 
+/* In the order of their enums, which the index of a name becomes. */
 static const char *const entry_names[] = {
     [BOOT_AUTO] = "auto", [BOOT_LINUX64] = "linux64",     [BOOT_LINUX32] = "linux32",
     [BOOT_PVH] = "pvh",   [BOOT_MULTIBOOT] = "multiboot", NULL,
@@ -25,6 +27,10 @@ static const char *const entry_names[] = {
 static const char *const hugepage_names[] = {
     [BACKING_THP] = "off", [BACKING_HUGE_2M] = "2M", [BACKING_HUGE_1G] = "1G", NULL};
 
+/*
+ * Help is ordered by group, JSON by row. An `initial` value is text, so that it is checked like the
+ * user's and printed as it stands.
+ */
 const struct option_row option_rows[] = {
     {.name = "kernel",
      .letter = 'k',

@@ -38,6 +38,7 @@ static const void *const_field(const struct option_row *row, const struct vm_con
     return (const char *)config + row->offset;
 }
 
+/* The old value stays until the new one is good. */
 static int string_set(const struct option_row *row, struct vm_config *config, const char *text,
                       struct why *why)
 {
@@ -57,6 +58,7 @@ static int string_set(const struct option_row *row, struct vm_config *config, co
     return 0;
 }
 
+/* No copy: NULL is a string that was never set, which is not the same as an empty one. */
 static const char *string_format(const struct option_row *row, const struct vm_config *config,
                                  unsigned index, char *buf)
 {
@@ -77,6 +79,7 @@ static void string_clear(const struct option_row *row, struct vm_config *config)
 const struct option_type type_string = {
     .json = JSON_FORM_STRING, .set = string_set, .format = string_format, .clear = string_clear};
 
+/* A list is an array in the configuration with its count in another field of it. */
 static unsigned *list_count(const struct option_row *row, struct vm_config *config)
 {
     return (unsigned *)((char *)config + row->count_offset);
@@ -159,6 +162,7 @@ static const char *choice_format(const struct option_row *row, const struct vm_c
 const struct option_type type_choice = {
     .json = JSON_FORM_STRING, .set = choice_set, .format = choice_format};
 
+/* A mode is kept as its row, so that nobody needs to look it up again. */
 static int mode_set(const struct option_row *row, struct vm_config *config, const char *text,
                     struct why *why)
 {
@@ -189,6 +193,7 @@ static const char *mode_format(const struct option_row *row, const struct vm_con
 const struct option_type type_mode = {
     .json = JSON_FORM_STRING, .set = mode_set, .format = mode_format};
 
+/* The text of a flag is "on" too; only the command line knows that it was not written. */
 static int bool_set(const struct option_row *row, struct vm_config *config, const char *text,
                     struct why *why)
 {

@@ -153,6 +153,21 @@ START_TEST(numbers_mean_what_they_mean_on_the_command_line)
 }
 END_TEST
 
+START_TEST(a_list_replaces_the_one_before)
+{
+    const char *path;
+
+    world_start(&w);
+    ck_assert_int_eq(read_text("{\"initrd\": [\"a\", \"b\"]}"), 0);
+    ck_assert_uint_eq(w.config.initrd_count, 2);
+    path = world_file(&w, "{\"initrd\": [\"c\"]}", strlen("{\"initrd\": [\"c\"]}"));
+    ck_assert_int_eq(config_read_json(&w.config, path), 0);
+    ck_assert_uint_eq(w.config.initrd_count, 1);
+    ck_assert_str_eq(w.config.initrd[0], "c");
+    world_end(&w);
+}
+END_TEST
+
 START_TEST(unknown_keys_are_refused_with_their_line)
 {
     world_start(&w);
@@ -164,6 +179,7 @@ START_TEST(unknown_keys_are_refused_with_their_line)
             ":4: ", "unknown key \"x\"");
     refused("{\"kernel\": \"}\",\"initrd\": [],\r\n\r\n\"mem\\u006fri\": 1}",
             ":3: ", "unknown key \"memori\"");
+    refused("{\"kernel\": \"a\\\"b\",\n\"x\": 1\n\n}", ":2: ", "unknown key \"x\"");
     refused("{\"print_config\": true}", ":1: ", "unknown key");
     refused("{\"config\": \"f\"}", ":1: ", "unknown key");
     refused("{\"\": 1}", ":1: ", "unknown key \"\"");
@@ -322,6 +338,7 @@ int main(void)
         CASE(text_that_is_not_utf8_cannot_be_written),
         CASE(a_full_disk_is_an_error_of_writing),
         CASE(numbers_mean_what_they_mean_on_the_command_line),
+        CASE(a_list_replaces_the_one_before),
         CASE(unknown_keys_are_refused_with_their_line),
         CASE(values_of_the_wrong_type_are_refused_with_their_line),
         CASE(values_out_of_range_are_refused_with_their_line),
