@@ -1,5 +1,5 @@
 /*
- * Guest RAM: one memfd, mapped once, cut into the regions that the architecture wants (below and
+ * Guest RAM: one mapping, cut into the regions that the architecture wants (below and
  * above the hole under 4 GiB) and given to KVM as memory slots.
  */
 #ifndef HV_MEMORY_H
@@ -11,9 +11,11 @@
 #include "hv/config.h"
 
 struct memory {
-    uint8_t *host;     /* start of the mapping; NULL: none. Owned. */
-    uint64_t size;     /* bytes */
-    int fd;            /* the memfd; -1: none. Owned. */
+    uint8_t *host;     /* start of RAM, aligned to a huge page */
+    uint64_t size;     /* bytes of RAM */
+    int fd;            /* the memfd; -1: anonymous memory. Owned. */
+    uint8_t *reserved; /* the mapping that `host` lies in; NULL: none. Owned. */
+    uint64_t reserved_size;
     struct gmem guest; /* the same RAM by guest-physical address */
 };
 
