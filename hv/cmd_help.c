@@ -136,7 +136,13 @@ static void print_statuses_roff(FILE *out)
         fprintf(out, ".TP\n\\fB%s\\fR\n%s.\n", statuses[i].status, statuses[i].meaning);
 }
 
-/* scripts/man calls the last two. */
+static void print_words(FILE *out)
+{
+    for (unsigned i = 0; i < verb_count; i++)
+        fprintf(out, "%s\n", verbs[i].name);
+}
+
+/* scripts/man and scripts/hv.bash-completion call the hidden ones. */
 static const struct {
     const char *name;
     void (*print)(FILE *out);
@@ -145,6 +151,8 @@ static const struct {
     {"devices", print_devices, false},
     {"modes", print_modes, false},
     {"exit-status", print_statuses, false},
+    {"--verbs", print_words, true},
+    {"--options", config_print_options_plain, true},
     {"--roff-options", config_print_options_roff, true},
     {"--roff-exit-status", print_statuses_roff, true},
 };

@@ -69,9 +69,12 @@ int config_write_json(const struct vm_config *config, FILE *out);
 /* Sets what the file at `path` says, and nothing else. */
 int config_read_json(struct vm_config *config, const char *path);
 
-/* `hv help run`: examples, usage, options. And the options in roff, for the man page. */
+/* `hv help run`: examples, usage, options. */
 void config_print_help(FILE *out);
+
+/* The options in roff, for the man page, and as "--NAME VALUE" lines, for shell completion. */
 void config_print_options_roff(FILE *out);
+void config_print_options_plain(FILE *out);
 
 /*
  * "64", "1G", "512M", "2048K": a bare number is MiB. "1500ms", "10", "2m", "1h": bare is seconds.

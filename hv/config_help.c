@@ -132,3 +132,15 @@ void config_print_options_roff(FILE *out)
                 print_row_roff(out, &option_rows[i]);
     }
 }
+
+void config_print_options_plain(FILE *out)
+{
+    for (unsigned i = 0; i < option_row_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        const char *arg = row->arg ? row->arg : "";
+
+        fprintf(out, "--%s %s\n", row->name, arg);
+        if (row->letter)
+            fprintf(out, "-%c %s\n", row->letter, arg);
+    }
+}
