@@ -2,7 +2,8 @@
  * The one log. Messages go to stderr as "hv: TEXT"; data never does. A start-up error is one line
  * that says what, where and how to mend it.
  *
- * Any thread. A line is written with one write(2), so lines of several threads do not mix.
+ * Any thread. A line is written with one write(2), so lines of several threads do not mix. When
+ * stderr is a pipe that nobody empties, lines are lost rather than waited for.
  */
 #ifndef HV_CORE_LOG_H
 #define HV_CORE_LOG_H

@@ -44,17 +44,24 @@ static uint8_t *extend(struct state_writer *w, size_t n)
     return p;
 }
 
+/* A tag as it lies in a header: padded with NULs, at least one of them. */
+static void pad_tag(const char *tag, char padded[STATE_TAG_LEN])
+{
+    assert(strlen(tag) < STATE_TAG_LEN);
+    memset(padded, 0, STATE_TAG_LEN);
+    strncpy(padded, tag, STATE_TAG_LEN - 1);
+}
+
 void state_begin(struct state_writer *w, const char *tag, uint16_t version)
 {
     size_t at = w->len;
     uint8_t *p = extend(w, HEADER_BYTES);
 
-    assert(strlen(tag) < STATE_TAG_LEN);
     if (!p)
         return;
-    memset(p, 0, HEADER_BYTES);
-    memcpy(p, tag, strlen(tag));
+    pad_tag(tag, (char *)p);
     store_le16(p + HEADER_VERSION, version);
+    store_le32(p + HEADER_LENGTH, 0); /* state_end fills it in */
     w->section = at;
 }
 
@@ -124,12 +131,11 @@ static int latch(struct state_reader *r, int error)
 
 int state_enter(struct state_reader *r, const char *tag, uint16_t *version)
 {
-    char padded[STATE_TAG_LEN] = {0};
+    char padded[STATE_TAG_LEN];
     const uint8_t *header;
     uint32_t body;
 
-    assert(strlen(tag) < STATE_TAG_LEN);
-    memcpy(padded, tag, strlen(tag));
+    pad_tag(tag, padded);
     *version = 0;
     if (r->error)
         return r->error;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/core/loop.h"
 #include "devices/test/fake.h"
 
 static char last[2048];
@@ -92,6 +93,29 @@ START_TEST(stderr_gets_one_prefixed_line)
 }
 END_TEST
 
+START_TEST(full_stderr_loses_the_line_and_little_time)
+{
+    int fds[2], saved = dup(STDERR_FILENO);
+    char block[4096] = {0};
+    uint64_t start;
+
+    ck_assert_int_eq(pipe(fds), 0);
+    fcntl(fds[1], F_SETFL, O_NONBLOCK);
+    while (write(fds[1], block, sizeof(block)) > 0)
+        ;
+    fcntl(fds[1], F_SETFL, 0); /* as stderr is: a write would wait for ever */
+    log_set_sink(NULL, NULL);
+    dup2(fds[1], STDERR_FILENO);
+    start = loop_now_ns();
+    log_info("nobody reads this");
+    dup2(saved, STDERR_FILENO);
+    ck_assert_uint_lt(loop_now_ns() - start, UINT64_C(10000000000));
+    close(fds[0]);
+    close(fds[1]);
+    close(saved);
+}
+END_TEST
+
 START_TEST(guest_storm_is_five_lines_a_window)
 {
     struct log_limit limit = {0};
@@ -130,6 +154,7 @@ int main(void)
     tcase_add_test(tc, endless_message_is_cut);
     tcase_add_test(tc, errno_survives_a_message);
     tcase_add_test(tc, stderr_gets_one_prefixed_line);
+    tcase_add_test(tc, full_stderr_loses_the_line_and_little_time);
     tcase_add_test(tc, guest_storm_is_five_lines_a_window);
     tcase_add_test(tc, each_call_site_has_its_own_limit);
     return fake_run(tc);

@@ -1,6 +1,6 @@
 /*
- * The serial port register by register, its interrupt, loopback, both directions of data, and what
- * Linux' driver does to find out what chip it is.
+ * The serial port register by register: its interrupt, loopback, saved state, and what Linux'
+ * driver does to find out what chip it is. The data's way is test_uart_data.c's.
  */
 #include <pthread.h>
 #include <string.h>
@@ -160,18 +160,6 @@ START_TEST(linux_startup_finds_no_thre_or_txen_bug)
 }
 END_TEST
 
-START_TEST(transmit_reaches_the_host_and_thr_is_empty_again)
-{
-    for (const char *p = "serial\n"; *p; p++) {
-        ck_assert_uint_eq(in(LSR)&0x60, 0x60);
-        outb(THR, (uint8_t)*p);
-    }
-    fake_console_read(&c, out, sizeof(out));
-    ck_assert_str_eq(out, "serial\n");
-    ck_assert_uint_eq(irq.rises, 0);
-}
-END_TEST
-
 START_TEST(thre_interrupt_comes_on_enable_and_after_each_byte)
 {
     open_port(0x02);
@@ -237,64 +225,6 @@ START_TEST(trigger_level_tells_data_from_timeout)
         }
         ck_assert_uint_eq(in(IIR), 0xc1);
     }
-}
-END_TEST
-
-START_TEST(without_fifo_one_byte_at_a_time_arrives)
-{
-    outb(MCR, 0x0b);
-    outb(IER, 0x01);
-    type("xyz");
-    for (const char *p = "xyz"; *p; p++) {
-        fake_console_run(&c, 1);
-        ck_assert_uint_eq(in(IIR), 0x04);
-        ck_assert_uint_eq(in(RBR), (uint8_t)*p);
-        ck_assert_uint_eq(in(IIR), 0x01); /* the next comes with the loop */
-    }
-}
-END_TEST
-
-START_TEST(script_on_stdin_survives_the_driver_probing)
-{
-    type("poweroff -f\n");
-    /* Console set-up raises DTR only, start-up clears the FIFOs and discards what it finds. */
-    outb(MCR, 0x01);
-    outb(FCR, 0x01);
-    outb(FCR, 0x07);
-    outb(FCR, 0x00);
-    ck_assert_uint_eq(in(LSR)&0x01, 0);
-    in(RBR);
-    in(IIR);
-    outb(MCR, 0x09);
-    outb(IER, 0x05);
-    outb(FCR, 0x07);
-    outb(MCR, 0x0b);
-    for (const char *p = "poweroff -f\n"; *p; p++) {
-        fake_console_run(&c, 0);
-        ck_assert_uint_eq(in(LSR)&0x01, 0x01);
-        ck_assert_uint_eq(in(RBR), (uint8_t)*p);
-    }
-}
-END_TEST
-
-START_TEST(sender_honours_rts)
-{
-    open_port(0x01);
-    outb(MCR, 0x09); /* throttled */
-    type("q");
-    ck_assert(!irq.level);
-    ck_assert_uint_eq(in(LSR)&0x01, 0);
-    outb(MCR, 0x0b);
-    ck_assert(irq.level);
-    ck_assert_uint_eq(in(RBR), 'q');
-}
-END_TEST
-
-START_TEST(polling_guest_that_sets_up_nothing_gets_input)
-{
-    type("k");
-    ck_assert_uint_eq(in(LSR)&0x01, 0x01);
-    ck_assert_uint_eq(in(RBR), 'k');
 }
 END_TEST
 
@@ -458,103 +388,6 @@ START_TEST(wide_access_is_consecutive_registers)
 }
 END_TEST
 
-/* Prints as a driver that waits for THRE, until the host takes no more. */
-static unsigned print_until_held_back(void)
-{
-    unsigned sent = 0;
-
-    while (in(LSR)&0x20) {
-        for (unsigned i = 0; i < 16; i++)
-            outb(THR, (uint8_t)('a' + sent++ % 26));
-        ck_assert_uint_lt(sent, 1000000);
-    }
-    return sent;
-}
-
-START_TEST(stalled_host_holds_the_guest_back_and_loses_nothing)
-{
-    unsigned sent = print_until_held_back(), got = 0;
-    size_t n;
-
-    ck_assert_uint_gt(sent, CHARDEV_RING_BYTES - 64);
-    ck_assert_uint_eq(in(LSR), 0x00);
-    ck_assert_uint_eq(chardev_get_stats(c.chr).dropped, 0);
-    open_port(0x02);
-    ck_assert(!irq.level); /* nor is the interrupt raised while there is no room */
-    do {
-        fake_console_run(&c, 0);
-        n = fake_console_read(&c, out, sizeof(out));
-        for (size_t i = 0; i < n; i++)
-            ck_assert_int_eq(out[i], (char)('a' + got++ % 26));
-    } while (n > 0);
-    ck_assert_uint_eq(got, sent);
-    ck_assert(irq.level); /* drained */
-    ck_assert_uint_eq(in(IIR), 0xc2);
-    ck_assert_uint_eq(in(LSR), 0x60);
-}
-END_TEST
-
-START_TEST(guest_that_ignores_thre_loses_bytes_not_time)
-{
-    uint64_t start = loop_now_ns();
-
-    for (unsigned i = 0; i < 1000000; i++)
-        outb(THR, 'x');
-    ck_assert_uint_lt(loop_now_ns() - start, UINT64_C(20000000000));
-    ck_assert_uint_gt(chardev_get_stats(c.chr).dropped, 800000);
-    ck_assert_uint_eq(chardev_get_stats(c.chr).written, 1000000);
-}
-END_TEST
-
-START_TEST(hundred_megabytes_typed_at_a_guest_that_sleeps)
-{
-    static char block[4096];
-    uint64_t pushed = 0;
-
-    for (unsigned i = 0; i < 25600; i++) {
-        ssize_t n = write(c.in_fd, block, sizeof(block));
-
-        pushed += n > 0 ? (uint64_t)n : 0;
-        if (i % 16 == 0)
-            fake_console_run(&c, 0);
-    }
-    ck_assert_uint_le(pushed, 65536 + 16); /* the pipe and the wire */
-    ck_assert_int_eq(loop_step(c.loop), 0);
-}
-END_TEST
-
-START_TEST(long_input_arrives_whole_and_in_order)
-{
-    unsigned typed = 0, got = 0;
-
-    open_port(0x01);
-    while (got < 100000) {
-        uint8_t byte = (uint8_t)typed;
-
-        while (typed < 100000 && write(c.in_fd, &byte, 1) == 1)
-            byte = (uint8_t)++typed;
-        fake_console_run(&c, 0);
-        while (in(LSR)&0x01)
-            ck_assert_uint_eq(in(RBR), (uint8_t)got++);
-    }
-}
-END_TEST
-
-START_TEST(no_console_swallows_output)
-{
-    struct dev_env env = {.loop = c.loop};
-    struct dev *alone;
-
-    ck_assert_int_eq(uart16550_create(&env, &alone), 0);
-    fake_out(alone, IER, 0x0f);
-    fake_out(alone, MCR, 0x0b);
-    fake_out(alone, THR, 'x');
-    ck_assert_uint_eq(fake_in(alone, LSR), 0x60);
-    dev_reset(alone);
-    dev_destroy(alone);
-}
-END_TEST
-
 START_TEST(reset_lowers_the_line_and_keeps_the_wire)
 {
     open_port(0x03);
@@ -626,45 +459,6 @@ START_TEST(state_that_no_chip_can_have_is_refused)
 }
 END_TEST
 
-static void *run_loop(void *opaque)
-{
-    loop_run(opaque);
-    return NULL;
-}
-
-static void *type_much(void *opaque)
-{
-    for (unsigned i = 0; i < 8000;) {
-        uint8_t byte = (uint8_t)(i % 251);
-
-        if (write(c.in_fd, &byte, 1) == 1)
-            i++;
-        else
-            usleep(10);
-    }
-    return opaque;
-}
-
-/* The vCPU reads and changes modes while the loop brings more: nothing is lost or doubled. */
-START_TEST(input_survives_a_race_of_guest_and_loop)
-{
-    pthread_t loop, typist;
-
-    open_port(0x01);
-    pthread_create(&loop, NULL, run_loop, c.loop);
-    pthread_create(&typist, NULL, type_much, NULL);
-    for (unsigned got = 0; got < 8000;) {
-        if (in(LSR)&0x01)
-            ck_assert_uint_eq(in(RBR), got++ % 251);
-        if (got % 512 == 0)
-            outb(FCR, got & 512 ? 0x00 : 0x01);
-    }
-    pthread_join(typist, NULL);
-    loop_stop(c.loop);
-    pthread_join(loop, NULL);
-}
-END_TEST
-
 /* The line is what the registers say, after every access. */
 static void check_invariants(void)
 {
@@ -714,7 +508,7 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("uart16550");
+    TCase *tc = tcase_create("uart16550 registers");
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, reset_values_are_those_of_the_data_sheet);
@@ -723,15 +517,10 @@ int main(void)
     tcase_add_test(tc, writes_to_lsr_and_msr_are_ignored);
     tcase_add_test(tc, linux_autoconfig_finds_a_16550a);
     tcase_add_test(tc, linux_startup_finds_no_thre_or_txen_bug);
-    tcase_add_test(tc, transmit_reaches_the_host_and_thr_is_empty_again);
     tcase_add_test(tc, thre_interrupt_comes_on_enable_and_after_each_byte);
     tcase_add_test(tc, iir_read_with_higher_source_keeps_thre_pending);
     tcase_add_test(tc, receive_interrupt_follows_the_data);
     tcase_add_test(tc, trigger_level_tells_data_from_timeout);
-    tcase_add_test(tc, without_fifo_one_byte_at_a_time_arrives);
-    tcase_add_test(tc, script_on_stdin_survives_the_driver_probing);
-    tcase_add_test(tc, sender_honours_rts);
-    tcase_add_test(tc, polling_guest_that_sets_up_nothing_gets_input);
     tcase_add_test(tc, out2_connects_the_interrupt);
     tcase_add_test(tc, loopback_returns_each_output_on_its_input);
     tcase_add_test(tc, loopback_data_comes_back_and_not_out);
@@ -742,16 +531,10 @@ int main(void)
     tcase_add_test(tc, modem_status_changes_are_told_and_cleared);
     tcase_add_test(tc, sources_come_by_priority);
     tcase_add_test(tc, wide_access_is_consecutive_registers);
-    tcase_add_test(tc, stalled_host_holds_the_guest_back_and_loses_nothing);
-    tcase_add_test(tc, guest_that_ignores_thre_loses_bytes_not_time);
-    tcase_add_test(tc, hundred_megabytes_typed_at_a_guest_that_sleeps);
-    tcase_add_test(tc, long_input_arrives_whole_and_in_order);
-    tcase_add_test(tc, no_console_swallows_output);
     tcase_add_test(tc, reset_lowers_the_line_and_keeps_the_wire);
     tcase_add_test(tc, state_moves_to_another_uart);
     tcase_add_test(tc, hostile_state_is_refused_or_harmless);
     tcase_add_test(tc, state_that_no_chip_can_have_is_refused);
-    tcase_add_test(tc, input_survives_a_race_of_guest_and_loop);
     tcase_add_test(tc, fuzz_of_all_registers_keeps_the_invariants);
     return fake_run(tc);
 }
