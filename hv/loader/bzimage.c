@@ -108,6 +108,7 @@ static void parse_relocation(struct setup *s, const uint8_t *h)
     }
 }
 
+/* Each field is read once; a field that the protocol version lacks gets the book's default. */
 static void parse_fields(struct setup *s, const uint8_t *h, uint64_t file_size)
 {
     unsigned sects = h[SETUP_SECTS] ? h[SETUP_SECTS] : 4; /* 0 means 4, by history */
@@ -129,6 +130,7 @@ static void parse_fields(struct setup *s, const uint8_t *h, uint64_t file_size)
     parse_relocation(s, h);
 }
 
+/* What can be known to be wrong from the header and the file's size alone. */
 static int check_fields(const struct image *img, const struct setup *s)
 {
     const char *why = NULL;
@@ -183,6 +185,7 @@ static int place_image(const struct plan *plan, const struct setup *s, struct se
                           align_up(run, s->alignment) + size);
 }
 
+/* The 64-bit entry saves the kernel its own way from 32 to 64 bit, so it is preferred. */
 static int choose_entry(struct plan *plan, const struct setup *s, uint64_t load)
 {
     enum boot_protocol wish = plan->req->wish;
@@ -203,6 +206,7 @@ static int choose_entry(struct plan *plan, const struct setup *s, uint64_t load)
     return 0;
 }
 
+/* The header as it is in the file: the kernel finds its own constants in it again. */
 static void fill_kernel(struct kernel *kernel, const struct setup *s, const struct head *head)
 {
     size_t len = s->header_end - SETUP_SECTS;

@@ -19,6 +19,7 @@
 /* x86 Linux' COMMAND_LINE_SIZE, without the NUL; an ELF file does not tell. */
 #define LINUX_CMDLINE_MAX 2047
 
+/* Only for the message: a kernel of the wrong machine is a common mistake. */
 static const char *machine_name(unsigned machine)
 {
     static const struct {
@@ -40,6 +41,7 @@ bool elf_match(const struct head *head)
     return head->len >= SELFMAG && memcmp(head->data, ELFMAG, SELFMAG) == 0;
 }
 
+/* Both classes become the 64-bit form, so that everything after has one case to get right. */
 static void widen_header(const uint8_t *data, Elf64_Ehdr *out)
 {
     Elf32_Ehdr h;
@@ -73,6 +75,8 @@ static bool is_64(const struct elf *elf)
     return elf->header.e_ident[EI_CLASS] == ELFCLASS64;
 }
 
+/* A 32-bit file may name either machine: x86-64 kernels are often wrapped in ELF32 for Multiboot.
+ */
 static int check_machine(const char *path, const Elf64_Ehdr *h)
 {
     bool x86 =
@@ -117,6 +121,10 @@ static int read_header(const struct image *img, const struct head *head, struct 
     return check_machine(img->path, &elf->header);
 }
 
+/*
+ * The table is bounded before it is read: more headers than a plan holds are nothing a linker
+ * makes, and entries of another size would be read at the wrong offsets.
+ */
 static int read_phdrs(const struct image *img, struct elf *elf)
 {
     const Elf64_Ehdr *h = &elf->header;
@@ -146,6 +154,10 @@ static int read_phdrs(const struct image *img, struct elf *elf)
     return err;
 }
 
+/*
+ * Physical addresses count, as every boot protocol here starts without paging or with an identity
+ * map. Empty segments are legal and skipped: linker scripts leave them behind.
+ */
 static int add_segments(struct plan *plan, const struct elf *elf)
 {
     for (unsigned i = 0; i < elf->header.e_phnum; i++) {
@@ -214,6 +226,7 @@ static bool is_program(const struct elf *elf)
     return false;
 }
 
+/* All ways in have been declined: says which one the user asked for, or why none was found. */
 static int no_entry(const struct plan *plan, const struct elf *elf)
 {
     const char *path = plan->req->image->path;
@@ -284,6 +297,7 @@ int elf_plan(struct plan *plan, const struct head *head)
         return err;
     plan->kernel.format = "ELF";
     plan->kernel.cmdline_max = LINUX_CMDLINE_MAX;
+    /* Damaged notes end it here, since falling back would start another entry than yesterday. */
     if (wants(plan, BOOT_PVH)) {
         int found = elf_find_pvh(img, &elf, &entry);
 

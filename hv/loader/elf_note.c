@@ -50,6 +50,7 @@ static int walk(const struct image *img, const uint8_t *notes, uint64_t len, uin
     return 0;
 }
 
+/* One read of the whole segment: notes are small, and there are many of them. */
 static int walk_segment(const struct image *img, const Elf64_Phdr *ph, uint64_t *entry)
 {
     uint8_t notes[NOTES_MAX];

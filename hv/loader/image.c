@@ -14,6 +14,7 @@
 #include "devices/core/util.h"
 #include "hv/loader/plan.h"
 
+/* How to mend what strerror only names. Distributions make /boot/vmlinuz readable by root only. */
 static const char *open_hint(int err)
 {
     switch (err) {
@@ -100,6 +101,7 @@ int image_read(const struct image *img, uint64_t offset, void *buf, size_t len)
 {
     uint8_t *p = buf;
 
+    /* The size at opening bounds every read, also of a file that has grown since. */
     if (!range_fits(offset, len, img->size))
         return -ENODATA;
     while (len > 0) {
@@ -125,6 +127,7 @@ int image_read(const struct image *img, uint64_t offset, void *buf, size_t len)
 int image_load(const struct image *img, const struct gmem *mem, uint64_t gpa, uint64_t offset,
                uint64_t len)
 {
+    /* -EFAULT from here is the host without a page to give, since the range was checked. */
     int err = gmem_load_fd(mem, gpa, img->fd, offset, len);
 
     if (err == -ENODATA)

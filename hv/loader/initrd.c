@@ -29,6 +29,7 @@ static int add_rounded(const char *path, uint64_t *sum, uint64_t size, uint64_t 
     return 0;
 }
 
+/* Every file is opened before one is read, so that a mistake in the last costs no time. */
 static int sum_sizes(const char *const *paths, unsigned count, uint64_t *total)
 {
     *total = 0;
@@ -46,6 +47,7 @@ static int sum_sizes(const char *const *paths, unsigned count, uint64_t *total)
     return 0;
 }
 
+/* More RAM does not help against a limit of the kernel's own: then nothing is said of -m. */
 static int no_room(const struct kernel_request *req, const struct kernel *kernel, const char *path,
                    uint64_t size)
 {

@@ -18,6 +18,7 @@ const char *boot_protocol_name(enum boot_protocol protocol)
     return (size_t)protocol < ARRAY_SIZE(names) ? names[protocol] : "unknown";
 }
 
+/* One read serves the recognition and all parsers. */
 static int read_head(const struct image *img, struct head *head)
 {
     int err;

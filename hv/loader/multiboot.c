@@ -51,6 +51,7 @@ bool multiboot_has_addresses(const struct multiboot_header *header)
     return header->flags & FLAG_ADDRESSES;
 }
 
+/* Bits 0 to 15 are requirements, bits 16 to 31 offers that a loader may leave alone. */
 int multiboot_accept(struct plan *plan, const struct multiboot_header *header)
 {
     const char *path = plan->req->image->path;
@@ -95,6 +96,7 @@ static const char *to_segment(const struct multiboot_header *h, uint64_t file_si
     return NULL;
 }
 
+/* Shared by flat images and by ELF files whose header overrides the ELF program headers. */
 int multiboot_plan(struct plan *plan, const struct multiboot_header *header)
 {
     const struct image *img = plan->req->image;

@@ -21,6 +21,7 @@ int report_no_room(const struct gmem *mem, const char *path, const char *what, u
 {
     uint64_t have = gmem_total(mem), want = 0;
 
+    /* A suggestion is only made where following it is certain to help. */
     if (end <= SURE_RAM_END - ROOM_STEP)
         want = align_up(end + MIB, ROOM_STEP);
     if (want > have)
@@ -34,6 +35,7 @@ int report_no_room(const struct gmem *mem, const char *path, const char *what, u
     return -ENOMEM;
 }
 
+/* The file's own claims come first: a truncated file must not be reported as a lack of RAM. */
 static int check_file(const struct image *img, const char *what, const struct segment *seg)
 {
     if (seg->file_size > seg->mem_size) {
@@ -50,6 +52,7 @@ static int check_file(const struct image *img, const char *what, const struct se
     return 0;
 }
 
+/* The sum is proven not to wrap before anything else is compared with it. */
 static int check_memory(const struct kernel_request *req, const char *what,
                         const struct segment *seg)
 {
@@ -74,6 +77,10 @@ static int check_memory(const struct kernel_request *req, const char *what,
     return -ENOMEM;
 }
 
+/*
+ * Overlap would make the result depend on the order of loading. At most PLAN_MAX_SEGMENTS squared
+ * comparisons, so that no file can make this slow.
+ */
 static int check_overlap(const struct plan *plan, const char *what, const struct segment *seg)
 {
     for (unsigned i = 0; i < plan->count; i++) {
@@ -103,6 +110,7 @@ int plan_add(struct plan *plan, const char *what, const struct segment *seg)
         log_error("%s: more than %d segments", plan->req->image->path, PLAN_MAX_SEGMENTS);
         return -ENOEXEC;
     }
+    /* The footprint is one range: what lies between two segments is left to the kernel too. */
     if (plan->count == 0 || seg->gpa < kernel->low)
         kernel->low = seg->gpa;
     if (seg->gpa + seg->mem_size > kernel->high)
@@ -122,6 +130,7 @@ bool plan_has_code(const struct plan *plan, uint64_t gpa)
     return false;
 }
 
+/* One pread a segment: the page cache is copied once, to where the guest will use it. */
 int plan_load(const struct plan *plan)
 {
     for (unsigned i = 0; i < plan->count; i++) {

@@ -156,7 +156,7 @@ void build_note(struct blob *b, uint64_t entry, unsigned descsz, unsigned align)
 {
     size_t at = ELF_NOTES;
 
-    put_note(b, &at, 6, 0x2e36, 6, align);
+    put_note(b, &at, 6, 0x2e36, 2, align);
     put_note(b, &at, 18, entry, descsz, align);
     phdr_set(b, 2, PH_TYPE, PT_NOTE);
     phdr_set(b, 2, PH_OFFSET, ELF_NOTES);

@@ -78,6 +78,7 @@ void build_bzimage(struct blob *b);
 #define ELF_DATA      12288
 #define ELF_DATA_SIZE 4096
 #define ELF_NOTES     1024 /* file offset of what build_note makes */
+#define ELF_PVH_NOTE  1044 /* of its second note, when the alignment is 4 */
 #define ELF_TEXT_GPA  UINT64_C(0x100000)
 #define ELF_DATA_GPA  UINT64_C(0x200000)
 #define ELF_ENTRY     UINT64_C(0x100010)

@@ -62,6 +62,9 @@ START_TEST(virtual_e_entry_is_translated_by_its_segment)
     phdr_set(&file, 0, PH_VADDR, 0xffffffff80100000);
     blob_put(&file, offsetof(Elf64_Ehdr, e_entry), 0xffffffff80100010, 8);
     expect_good(BOOT_LINUX64, ELF_ENTRY);
+    phdr_set(&file, 1, PH_VADDR, 0xffffffff80200000);
+    blob_put(&file, offsetof(Elf64_Ehdr, e_entry), 0xffffffff80200004, 8);
+    expect_good(BOOT_LINUX64, ELF_DATA_GPA + 4);
 }
 END_TEST
 
@@ -149,8 +152,7 @@ START_TEST(pvh_note_of_odd_size_is_refused)
 {
     start();
     build_note(&file, ELF_ENTRY, 4, 4);
-    /* The second note stands after 12 + 4 + 8 bytes; its descsz is the second word. */
-    blob_put(&file, ELF_NOTES + 24 + 4, 2, 4);
+    blob_put(&file, ELF_PVH_NOTE + 4, 2, 4); /* descsz */
     expect_bad(-ENOEXEC, "has neither 4 nor 8 bytes");
 }
 END_TEST
@@ -162,10 +164,12 @@ START_TEST(note_that_runs_past_its_segment_is_refused)
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
         start();
         build_note(&file, ELF_ENTRY, 4, 4);
-        blob_put(&file, ELF_NOTES + 24, sizes[i], 4); /* namesz */
+        blob_put(&file, ELF_PVH_NOTE, sizes[i], 4); /* namesz */
         expect_bad(-ENOEXEC, "a note runs past the end of its segment");
-        blob_put(&file, ELF_NOTES + 24, 4, 4);
-        blob_put(&file, ELF_NOTES + 24 + 4, sizes[i], 4); /* descsz */
+        blob_put(&file, ELF_PVH_NOTE + 4, 0, 4);
+        expect_bad(-ENOEXEC, "a note runs past the end of its segment");
+        blob_put(&file, ELF_PVH_NOTE, 4, 4);
+        blob_put(&file, ELF_PVH_NOTE + 4, sizes[i], 4); /* descsz */
         expect_bad(-ENOEXEC, "a note runs past the end of its segment");
     }
 }
@@ -188,7 +192,7 @@ START_TEST(notes_of_others_and_their_missing_padding_are_passed_over)
 {
     start();
     build_note(&file, ELF_ENTRY, 4, 4);
-    blob_bytes(&file, ELF_NOTES + 24 + 12, "GNU", 4);
+    blob_bytes(&file, ELF_PVH_NOTE + 12, "GNU", 4);
     expect_good(BOOT_LINUX64, ELF_ENTRY);
     /* A name of 5 bytes and nothing after it, at the very end. */
     blob_put(&file, ELF_NOTES, 5, 4);
@@ -273,6 +277,16 @@ START_TEST(segment_above_4_gib_is_loaded_there)
     phdr_set(&file, 1, PH_PADDR, 4 * GIB + MIB);
     expect_good(BOOT_LINUX64, ELF_ENTRY);
     expect_loaded(&file, ELF_DATA, 4 * GIB + MIB, ELF_DATA_SIZE);
+}
+END_TEST
+
+START_TEST(entry_above_4_gib_is_refused_though_there_is_code)
+{
+    start();
+    world_ram(64 * MIB, 64 * MIB);
+    phdr_set(&file, 1, PH_PADDR, 4 * GIB + MIB);
+    blob_put(&file, offsetof(Elf64_Ehdr, e_entry), 4 * GIB + MIB, 8);
+    expect_bad(-ENOEXEC, "its linux64 entry 0x100100000 lies in no loaded segment below 4 GiB");
 }
 END_TEST
 
@@ -413,8 +427,10 @@ START_TEST(truncated_at_every_byte_of_the_headers_is_refused)
 {
     start();
     for (size_t len = 1; len < ELF_NOTES; len++) {
+        const char *text = len < 4 ? "is no kernel" : "are no whole ELF header";
+
         ck_assert_int_eq(load_bytes(file.data, len, &kernel), -ENOEXEC);
-        expect_line("/proc/self/fd/", "");
+        expect_line("/proc/self/fd/", len < sizeof(Elf64_Ehdr) ? text : "truncated: ");
     }
 }
 END_TEST
@@ -471,6 +487,7 @@ int main(void)
         CASE(segment_that_leaves_ram_says_how_much_is_needed),
         CASE(segment_in_the_hole_below_4_gib_is_refused),
         CASE(segment_above_4_gib_is_loaded_there),
+        CASE(entry_above_4_gib_is_refused_though_there_is_code),
         CASE(overlapping_segments_are_refused),
         CASE(segments_may_come_in_any_order),
         CASE(segment_on_reserved_memory_names_what_is_there),

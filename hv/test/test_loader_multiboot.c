@@ -218,6 +218,19 @@ START_TEST(flat_image_without_addresses_or_with_another_wish_is_refused)
 }
 END_TEST
 
+START_TEST(address_fields_beyond_the_end_of_the_file_are_no_header)
+{
+    uint32_t a[5];
+
+    world_reset();
+    build_flat(a);
+    for (size_t len = FLAT_HEADER + 12; len < FLAT_HEADER + 32; len++) {
+        ck_assert_int_eq(load_bytes(file.data, len, &kernel), -ENOEXEC);
+        expect_line("/proc/self/fd/", "is no kernel");
+    }
+}
+END_TEST
+
 START_TEST(truncated_at_every_64_bytes_is_refused)
 {
     uint32_t a[5];
@@ -246,6 +259,7 @@ int main(void)
         CASE(address_fields_override_the_elf_headers),
         CASE(address_fields_that_contradict_each_other_are_refused),
         CASE(flat_image_without_addresses_or_with_another_wish_is_refused),
+        CASE(address_fields_beyond_the_end_of_the_file_are_no_header),
         CASE(truncated_at_every_64_bytes_is_refused),
     };
 

@@ -37,7 +37,7 @@ static void random_world(struct place *p)
             (struct reserved_range){below(PAGES) * PAGE + below(2) * 100, below(3) * 3000, "test"};
     *p = (struct place){.req = &req,
                         .avoid = below(PAGES) * PAGE,
-                        .size = 1 + below(12) * PAGE / 2,
+                        .size = (1 + below(12)) * PAGE - below(2) * 2047,
                         .align = PAGE << below(3),
                         .min = below(20) * PAGE / 2,
                         .limit = below(PAGES + 4) * PAGE + below(2) * 10};
