@@ -112,7 +112,8 @@ START_TEST(access_inside_one_range_is_one_callback)
             ck_assert_uint_eq(data[n], n);
         ck_assert_uint_eq(data[sizes[i]], 0xee);
     }
-    memcpy(data, "\x11\x22\x33\x44\x55\x66\x77\x88", 8);
+    for (unsigned i = 0; i < 8; i++)
+        data[i] = (uint8_t)(0x11 * (i + 1));
     ck_assert(bus_write(&bus, 0x14, 4, data));
     ck_assert_uint_eq(a.writes, 1);
     ck_assert_uint_eq(a.offset[0], 4);
