@@ -1,8 +1,8 @@
 # hv: see `make help`. Everything that is built or fetched lies below build/.
 
 ARCH    ?= x86
-B       := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
 comma   := ,
+B       := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 V       ?= 0
 Q       := $(if $(filter 0,$(V)),@)

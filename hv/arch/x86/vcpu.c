@@ -27,14 +27,15 @@ static int set_msrs(const struct vcpu *vcpu)
         {.index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_COPY},
         {.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLED | MTRR_WRITE_BACK},
     };
-    struct {
+    /* struct kvm_msrs with room for one entry behind its header. */
+    union {
         struct kvm_msrs head;
-        struct kvm_msr_entry entry[1];
+        uint8_t bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
     } one = {.head.nmsrs = 1};
 
     /* One at a time: KVM stops at the first that it lacks, and each is optional. */
     for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
-        one.entry[0] = wanted[i];
+        memcpy(one.bytes + sizeof(one.head), &wanted[i], sizeof(wanted[i]));
         if (kvm_ioctl(vcpu->fd, KVM_SET_MSRS, &one) != 1)
             log_debug("vCPU %u: KVM lacks MSR 0x%x", vcpu->id, wanted[i].index);
     }
@@ -79,7 +80,7 @@ int arch_vcpu_init(struct vcpu *vcpu)
     if (err && err != -EINVAL)
         log_error("vCPU %u: cannot set its state: %s", vcpu->id, strerror(-err));
     /* Every exit then brings the general registers along: the log knows where the guest was. */
-    if (kvm_check_extension(vcpu->vm->fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS)
+    if ((unsigned)kvm_check_extension(vcpu->vm->fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS)
         vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
     return err;
 }
