@@ -187,7 +187,8 @@ static void print_text(const struct findings *f)
     else
         printf("this host is not a virtual machine\n");
     if (strcmp(f->huge_pages, "never") == 0)
-        printf("guest memory: 4 KiB pages only (to allow huge ones: echo advise | sudo tee "
+        printf("guest memory: anonymous, since files in memory get no huge pages here (to allow "
+               "them:\n  echo advise | sudo tee "
                "/sys/kernel/mm/transparent_hugepage/shmem_enabled)\n");
     printf("verdict: %s\n", verdict_text(f));
 }
