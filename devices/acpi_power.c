@@ -27,6 +27,7 @@ struct acpi_power {
     uint8_t events; /* not 0: the line is high */
 };
 
+/* The line is high while an event waits; hv makes the edge that the event device is wired for. */
 static void set_events(struct acpi_power *p, uint8_t events)
 {
     bool was = p->events != 0, is = events != 0;

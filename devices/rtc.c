@@ -76,6 +76,7 @@ static int64_t host_clock(void *opaque)
     return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
+/* A host whose clock stands before 1970 has no time to give; the guest gets the epoch. */
 static int64_t host_ns(const struct rtc *rtc)
 {
     int64_t ns = rtc->clock(rtc->clock_opaque);
@@ -195,6 +196,7 @@ static void write_control(struct rtc *rtc, uint8_t index, uint8_t value)
     }
 }
 
+/* Without SET one register changes and the others go on from where they are, as on the chip. */
 static void write_time(struct rtc *rtc, uint8_t index, uint8_t value)
 {
     if (held(rtc)) {

@@ -130,6 +130,7 @@ static bool line_open(const struct uart *u)
     return !u->r.mcr_written || u->r.ier & IER_RDA;
 }
 
+/* What the guest can read now. Bytes of loopback mode come first, as if they had lain there. */
 static unsigned rx_count(const struct uart *u)
 {
     return u->r.loop.count + (line_open(u) ? u->r.line.count : 0U);
@@ -185,6 +186,7 @@ static void want_thre(struct uart *u)
     u->r.thre_owed = u->r.ier & IER_THRE && !u->r.thre_pending;
 }
 
+/* One character from our own transmitter. */
 static void loop_byte(struct uart *u, uint8_t value)
 {
     if (u->r.loop.count < rx_depth(u)) {
@@ -210,6 +212,10 @@ static void write_thr(struct uart *u, uint8_t value)
         update_irq(u);
 }
 
+/*
+ * Enabling the THRE interrupt while the transmitter is empty raises it (8.6.2); drivers rely on
+ * that to start sending. Writing the same value again does not.
+ */
 static void write_ier(struct uart *u, uint8_t value)
 {
     uint8_t raised = (uint8_t)(value & ~u->r.ier);

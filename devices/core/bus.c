@@ -65,6 +65,7 @@ static const struct bus_range *find_whole(const struct bus *bus, uint64_t addr, 
     return r && size <= r->size - (addr - r->base) ? r : NULL;
 }
 
+/* The lock is held for the callback only: whoever the device tells of it may take its own. */
 static uint64_t range_read(const struct bus_range *r, uint64_t addr, unsigned size)
 {
     uint64_t value;
@@ -112,6 +113,7 @@ bool bus_read(struct bus *bus, uint64_t addr, unsigned size, uint8_t *data)
         memcpy(data, le, size);
         return true;
     }
+    /* Rare: over an edge, of an odd width, or of nobody. */
     for (unsigned i = 0; i < size; i++) {
         r = find_byte(bus, addr, i);
         data[i] = r ? (uint8_t)range_read(r, addr + i, 1) : 0xff;

@@ -61,6 +61,7 @@ static void arm_out_timer(struct chardev *chr, uint64_t ns)
     loop_timer_arm(chr->out_timer, ns);
 }
 
+/* The first `n` bytes of the ring have gone, one way or another. */
 static void consume(struct chardev *chr, size_t n)
 {
     chr->used -= n;
@@ -139,11 +140,13 @@ static void flush_ring(struct chardev *chr)
     }
 }
 
+/* A console that drops all is never full: its guest is not to wait for nobody. */
 static size_t room_now(const struct chardev *chr)
 {
     return chr->out.fd < 0 || chr->broken ? CHARDEV_RING_BYTES : CHARDEV_RING_BYTES - chr->used;
 }
 
+/* The device is about to learn how little room there is: promise it a `drained`. */
 static void note_room(struct chardev *chr)
 {
     if (room_now(chr) < CHARDEV_ROOM_LOW)
@@ -188,6 +191,7 @@ size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
             flush_ring(chr);
     }
     chr->stats.dropped += len - taken;
+    /* `drained` runs on the loop thread only; the timer takes it there. */
     if (drain_is_due(chr))
         arm_out_timer(chr, 0);
     else if (chr->used > 0 && !chr->stalled && !chr->timer_armed)
@@ -214,7 +218,7 @@ static void push_out(struct chardev *chr)
     bool tell;
 
     pthread_mutex_lock(&chr->lock);
-    chr->stalled = false;
+    chr->stalled = false; /* until the next write says otherwise */
     flush_ring(chr);
     if (chr->out_watch && !chr->stalled)
         loop_watch_set(chr->out_watch, 0);

@@ -39,6 +39,7 @@ void dev_reset(struct dev *dev)
 
 void dev_save(struct dev *dev, struct state_writer *w)
 {
+    /* Under the lock although the vCPUs are paused: the loop's callbacks are not. */
     pthread_mutex_lock(&dev->lock);
     state_begin(w, dev->ops->tag, dev->ops->version);
     dev->ops->save(dev, w);
@@ -53,6 +54,7 @@ int dev_load(struct dev *dev, struct state_reader *r)
 
     if (err)
         return err;
+    /* An older version is the device's business, a newer one nobody's here. */
     if (version == 0 || version > dev->ops->version)
         return -EINVAL;
     pthread_mutex_lock(&dev->lock);

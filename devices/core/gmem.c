@@ -86,6 +86,11 @@ void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len)
     return p && len > 0 && len <= avail ? p : NULL;
 }
 
+/*
+ * The copies below ask first and copy then, so that they are all or nothing. Nothing can change in
+ * between: the list is frozen. The guest may write meanwhile to what is read; it then gets what it
+ * deserves, and the caller a copy that stays as it is.
+ */
 int gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, uint64_t len)
 {
     uint8_t *to = dst;
@@ -137,6 +142,7 @@ static int pread_all(int fd, uint8_t *p, uint64_t n, uint64_t offset)
 {
     while (n > 0) {
         size_t want = n < SSIZE_MAX ? (size_t)n : SSIZE_MAX;
+        /* Straight into guest memory: a kernel image is copied once. */
         ssize_t got = pread(fd, p, want, (off_t)offset);
 
         if (got < 0 && errno == EINTR)

@@ -181,6 +181,7 @@ void loop_watch_set(struct loop_watch *w, uint32_t events)
         log_error("cannot watch fd %d: %s", w->fd, strerrordesc_np(-err));
 }
 
+/* Frees what was removed during a round, once no event of the round can name it. */
 static void reap_watches(struct loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
@@ -277,6 +278,7 @@ void loop_timer_remove(struct loop_timer *t)
     if (!t)
         return;
     loop = t->loop;
+    /* At once, unlike a watch: run_timers looks the list up anew after each callback. */
     pthread_mutex_lock(&loop->lock);
     for (struct loop_timer **p = &loop->timers; *p; p = &(*p)->next) {
         if (*p == t) {

@@ -11,6 +11,7 @@
 
 #include "devices/core/util.h"
 
+/* Offsets in a section's header: the tag comes first, the body follows the length. */
 #define HEADER_VERSION STATE_TAG_LEN
 #define HEADER_LENGTH  (HEADER_VERSION + 2)
 #define HEADER_BYTES   (HEADER_LENGTH + 4)
@@ -28,6 +29,8 @@ static uint8_t *extend(struct state_writer *w, size_t n)
     }
     if (w->len + n > w->cap) {
         size_t cap = w->cap ? w->cap : 256;
+
+        /* Doubling: a machine's state is a handful of allocations, whatever its devices. */
 
         while (cap < w->len + n)
             cap *= 2;
@@ -122,6 +125,7 @@ void state_reader_init(struct state_reader *r, const void *data, size_t len)
     *r = (struct state_reader){.data = data, .len = len};
 }
 
+/* The first error stays: what follows from it would mislead. */
 static int latch(struct state_reader *r, int error)
 {
     if (!r->error)
@@ -145,6 +149,7 @@ int state_enter(struct state_reader *r, const char *tag, uint16_t *version)
         return latch(r, -EINVAL);
     header = r->data + r->pos;
     body = load_le32(header + HEADER_LENGTH);
+    /* The length is compared with what is there before anything is computed from it. */
     if (body > r->len - r->pos - HEADER_BYTES || memcmp(header, padded, STATE_TAG_LEN) != 0)
         return latch(r, -EINVAL);
     *version = load_le16(header + HEADER_VERSION);
