@@ -151,7 +151,7 @@ static bool tx_ready(const struct uart *u)
     return !u->chr || u->r.mcr & MCR_LOOP || chardev_room(u->chr) >= FIFO_DEPTH;
 }
 
-/* Section 8.6.1, table III: the sources by priority. */
+/* Section 8.6, table IV: the sources by priority. */
 static uint8_t iir(const struct uart *u)
 {
     static const uint8_t trigger[] = {1, 4, 8, 14};
@@ -194,7 +194,7 @@ static void loop_byte(struct uart *u, uint8_t value)
         return;
     }
     u->r.overrun = LSR_OE;
-    /* Without FIFO the new character destroys the old one (8.5, bit 1). */
+    /* Without FIFO the new character destroys the old one (8.4, bit 1). */
     if (!(u->r.fcr & FCR_ENABLE))
         u->r.loop.byte[u->r.loop.head] = value;
 }
@@ -213,7 +213,7 @@ static void write_thr(struct uart *u, uint8_t value)
 }
 
 /*
- * Enabling the THRE interrupt while the transmitter is empty raises it (8.6.2); drivers rely on
+ * Enabling the THRE interrupt while the transmitter is empty raises it; drivers rely on
  * that to start sending. Writing the same value again does not.
  */
 static void write_ier(struct uart *u, uint8_t value)
@@ -226,7 +226,7 @@ static void write_ier(struct uart *u, uint8_t value)
     update_irq(u);
 }
 
-/* 8.4: a change of bit 0 clears the FIFOs, and without it the other bits are not programmed. */
+/* 8.5: a change of bit 0 clears the FIFOs, and without it the other bits are not programmed. */
 static void write_fcr(struct uart *u, uint8_t value)
 {
     if ((value ^ u->r.fcr) & FCR_ENABLE || (value & FCR_ENABLE && value & FCR_CLEAR_RX))
@@ -236,7 +236,7 @@ static void write_fcr(struct uart *u, uint8_t value)
     update_irq(u);
 }
 
-/* The modem's lines as the chip sees them; in loopback mode the outputs come back (8.7, bit 4). */
+/* The modem's lines as the chip sees them; in loopback mode the outputs come back (8.8, bit 4). */
 static uint8_t msr_lines(const struct uart *u)
 {
     uint8_t lines = 0;
@@ -258,7 +258,7 @@ static void write_mcr(struct uart *u, uint8_t value)
     u->r.mcr_written = true;
     u->r.rts_used = u->r.rts_used || (u->r.mcr & (MCR_RTS | MCR_LOOP)) == MCR_RTS;
     changed = before ^ msr_lines(u);
-    /* Of RI only the trailing edge counts (8.8, bit 2). */
+    /* Of RI only the trailing edge counts (8.9, bit 2). */
     if (changed & MSR_RI && !(before & MSR_RI))
         changed &= (uint8_t)~MSR_RI;
     u->r.delta |= changed >> 4;
@@ -286,7 +286,7 @@ static uint8_t read_iir(struct uart *u)
 {
     uint8_t source = iir(u);
 
-    /* Table III: reading IIR resets the THRE interrupt when that is what it tells of. */
+    /* Table IV: reading IIR resets the THRE interrupt when that is what it tells of. */
     if (source == IIR_THRE) {
         u->r.thre_pending = false;
         update_irq(u);
@@ -420,7 +420,7 @@ static void uart_drained(void *opaque)
     pthread_mutex_unlock(&u->dev.lock);
 }
 
-/* Table I of the data sheet (8.1). What is on the wire belongs to the host and stays. */
+/* Table I of the data sheet. What is on the wire belongs to the host and stays. */
 static void uart_reset(struct dev *dev)
 {
     struct uart *u = container_of(dev, struct uart, dev);
