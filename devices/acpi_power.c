@@ -1,7 +1,7 @@
 /*
  * Power-off, reset and power button of a hardware-reduced ACPI machine. Registers run on vCPU
- * threads, the button on the loop's; both under dev.lock. The bits are those of ACPI 6.5, tables
- * 4.19 and 4.20; the events register is our own, described to the guest in the DSDT.
+ * threads, the button on the loop's; both under dev.lock. The bits are those of ACPI 6.5,
+ * 4.8.3.7; the events register is our own, described to the guest in the DSDT.
  */
 #include "devices/acpi_power.h"
 

@@ -49,7 +49,7 @@
 #define D_VALID       0x80 /* the battery is good */
 #define HOUR_PM       0x80
 
-/* An update takes 244 us in which the bits may not be read (data sheet, table 4 and figure 16). */
+/* An update takes 244 us in which the bits may not be read (data sheet, "update cycle"). */
 #define UPDATE_NS INT64_C(244000)
 
 /* What four digits of year can say. */

@@ -239,7 +239,7 @@ static void *run_loop(void *opaque)
 
 static void *type_much(void *opaque)
 {
-    for (unsigned i = 0; i < 8000;) {
+    for (unsigned i = 0; i < 3000;) {
         uint8_t byte = (uint8_t)(i % 251);
 
         if (write(c.in_fd, &byte, 1) == 1)
@@ -258,7 +258,7 @@ START_TEST(input_survives_a_race_of_guest_and_loop)
     open_port(0x01);
     pthread_create(&loop, NULL, run_loop, c.loop);
     pthread_create(&typist, NULL, type_much, NULL);
-    for (unsigned got = 0; got < 8000;) {
+    for (unsigned got = 0; got < 3000;) {
         if (in(LSR)&0x01)
             ck_assert_uint_eq(in(RBR), got++ % 251);
         if (got % 512 == 0)
