@@ -31,11 +31,12 @@ TEST_SHARED := $(patsubst %.c,$(B)/obj/%.o,$(foreach f,$(wildcard */test/*.c),\
 .PHONY: all help
 all: $(B)/hv
 
--include guest-tests/rules.mk
+include guest-tests/rules.mk
+include guest-tests/guests.mk
 include scripts/rules.mk
 
 help:
-	@sed -n 's/^#: //p' Makefile scripts/rules.mk guest-tests/rules.mk
+	@sed -n 's/^#: //p' Makefile guest-tests/rules.mk guest-tests/guests.mk scripts/rules.mk
 
 # A change of flags or compiler rebuilds what depends on it.
 $(B)/flags: FORCE

@@ -1,15 +1,62 @@
-# Checks and housekeeping.
+# Checks, benchmarks and housekeeping. Each check prints TAP; scripts/check counts.
 
-.PHONY: check-unit format clean
+.PHONY: deps check check-unit check-quick lint bench format man clean distclean
+
+T := $(B)/tests
+
+#: make check           everything: unit, guest and Linux tests, static checks, both compilers
+check: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests guests testbed guest-tests
+	@scripts/check \
+	    '$(MAKE) -s check-unit' \
+	    'hv/test/bad-input $(B)/hv' \
+	    'firmware/test/acpi-tables $(T)/firmware/test/test_acpi' \
+	    'firmware/test/smbios-tables $(T)/firmware/test/test_smbios' \
+	    $(if $(SAN),,'scripts/lint' 'scripts/test-build' 'scripts/test-variants') \
+	    'guest-tests/testbed/selftest' \
+	    'guest-tests/run --build build --hv $(B)/hv' \
+	    'guest-tests/linux --hv $(B)/hv'
+
+#: make check-quick     what needs neither a KVM nor the testbed, in a minute
+check-quick: all tests
+	@scripts/check '$(MAKE) -s check-unit' 'hv/test/bad-input $(B)/hv' 'scripts/lint --fast'
+
+.PHONY: tests
+tests: $(TESTS)
 
 #: make check-unit      unit tests; no /dev/kvm, no root, no network
 check-unit: $(TESTS)
 	@scripts/unit-tests $(TESTS)
 
+#: make lint            layers, headers, sizes, format, cppcheck, clang-tidy, shellcheck
+lint:
+	@scripts/install-deps lint
+	@scripts/lint
+
+#: make bench           hv beside QEMU and bare ioctls, medians and ratios (docs/performance.md)
+bench: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all guests testbed guest-tests
+	@guest-tests/bench/run
+
+deps:
+	@scripts/install-deps
+
+#: make SAN=LIST ...    any of these with sanitizers: address,undefined or thread
+#: make CC=clang ...    with the other compiler; V=1 shows commands, WERROR=0 lets warnings pass
+
+#: make man             build/hv.1, to be read with man -l
+man: $(B)/hv.1
+$(B)/hv.1: $(B)/hv docs/hv.1.in scripts/man
+	$(Q)scripts/man $(B)/hv > $@
+
 #: make format          apply .clang-format
 format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
-#: make clean           remove what was built; fetched guests and testbed stay (make distclean)
+#: make clean           remove what was built; fetched guests and testbed stay
 clean:
-	$(Q)find build -mindepth 1 -maxdepth 1 ! -name guest ! -name testbed ! -name cache -exec rm -rf {} + 2>/dev/null || true
+	$(Q)rm -rf $(filter-out build/cache build/guest build/testbed,$(wildcard build/*))
+
+#: make distclean       remove those too
+distclean:
+	$(Q)rm -rf build
