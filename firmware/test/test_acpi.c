@@ -65,6 +65,7 @@ static struct tables build(const struct acpi_machine *m, uint64_t gpa)
     ck_assert_uint_eq(rsdp[15], 2);
     ck_assert_uint_eq(rd32(rsdp + 16), 0);
     ck_assert_uint_eq(rd32(rsdp + 20), 36);
+    ck_assert(all_zero(rsdp + 33, 3));
     t.xsdt = table_at(&t, rd64(rsdp + 24), "XSDT");
     ck_assert_uint_eq(rd32(t.xsdt + 4), 36 + 2 * 8);
     t.fadt = table_at(&t, rd64(t.xsdt + 36), "FACP");
@@ -169,11 +170,11 @@ START_TEST(dsdt_has_what_the_machine_has)
     bool button = m->power.port && m->power.gsi >= 0;
 
     ck_assert_uint_eq(t.dsdt[8], 2);
-    ck_assert_uint_eq(dsdt_has(&t, "COM1", 4), m->uart.port != 0);
-    ck_assert_uint_eq(dsdt_has(&t, "RTC0", 4), m->rtc.port != 0);
+    ck_assert_uint_eq(dsdt_has(&t, "COM1\b_HID\x0c\x41\xd0\x05\x01", 14), m->uart.port != 0);
+    ck_assert_uint_eq(dsdt_has(&t, "RTC0\b_HID\x0c\x41\xd0\x0b\0", 14), m->rtc.port != 0);
     ck_assert_uint_eq(dsdt_has(&t, "QEMU0001", 9), m->pvpanic.port != 0);
     ck_assert_uint_eq(dsdt_has(&t, "ACPI0013", 9), button);
-    ck_assert_uint_eq(dsdt_has(&t, "PWRB", 4), button);
+    ck_assert_uint_eq(dsdt_has(&t, "PWRB\b_HID\x0c\x41\xd0\x0c\x0c", 14), button);
     ck_assert_uint_eq(dsdt_has(&t, "_S5_\x12\x07\x04\x0a\x05\0\0\0", 12), m->power.port != 0);
     guarded_free(&t.g);
 }

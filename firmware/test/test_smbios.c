@@ -45,7 +45,8 @@ static struct table build(const struct smbios_machine *m)
     ck_assert_mem_eq(p, "_SM3_", 5);
     ck_assert_uint_eq(p[6], 24);
     ck_assert_uint_eq(byte_sum(p, 24), 0);
-    ck_assert_uint_eq(p[7], 3); /* 3.x, entry point revision 1 */
+    ck_assert_uint_eq(p[7], 3); /* 3.4, entry point revision 1 */
+    ck_assert_uint_eq(p[8], 4);
     ck_assert_uint_eq(p[10], 1);
     ck_assert_uint_eq(rd64(p + 16), GPA + 32);
     ck_assert_uint_eq(rd32(p + 12), t.len - 32);
