@@ -62,8 +62,8 @@ START_TEST(virtual_e_entry_is_translated_by_its_segment)
     phdr_set(&file, 0, PH_VADDR, 0xffffffff80100000);
     blob_put(&file, offsetof(Elf64_Ehdr, e_entry), 0xffffffff80100010, 8);
     expect_good(BOOT_LINUX64, ELF_ENTRY);
-    phdr_set(&file, 1, PH_VADDR, 0xffffffff80200000);
-    blob_put(&file, offsetof(Elf64_Ehdr, e_entry), 0xffffffff80200004, 8);
+    phdr_set(&file, 1, PH_VADDR, 0xffffffff80400000);
+    blob_put(&file, offsetof(Elf64_Ehdr, e_entry), 0xffffffff80400004, 8);
     expect_good(BOOT_LINUX64, ELF_DATA_GPA + 4);
 }
 END_TEST
