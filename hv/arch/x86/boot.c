@@ -143,6 +143,7 @@ static int write_reset_stub(const struct vm *vm)
 static int write_smbios(const struct vm *vm)
 {
     struct smbios_machine m = {.ram = vm->config->memory,
+                               .low_ram = vm->ram.guest.region[0].size,
                                .cpus = vm->config->cpus,
                                .version = HV_VERSION,
                                .name = vm->config->name};
@@ -183,19 +184,34 @@ static int build_pvh(struct boot *b, uint8_t *buf, size_t cap)
     return pvh_build(&in, LAYOUT_BOOT_INFO, buf, cap);
 }
 
+/* By custom the first word of a Multiboot command line is the kernel's own path. */
+static char *multiboot_cmdline(const struct boot *b)
+{
+    const char *path = b->vm->config->kernel;
+    char *line = NULL;
+
+    return asprintf(&line, "%s%s%s", path, *b->cmdline ? " " : "", b->cmdline) < 0 ? NULL : line;
+}
+
 static int build_multiboot(struct boot *b, uint8_t *buf, size_t cap)
 {
     struct multiboot_module module[CONFIG_MAX_INITRDS];
     struct multiboot_x86 in = {.map = b->map,
                                .map_count = b->map_count,
                                .module = module,
-                               .module_count = b->vm->config->initrd_count,
-                               .cmdline = b->cmdline};
+                               .module_count = b->vm->config->initrd_count};
+    char *cmdline = multiboot_cmdline(b);
+    int err;
 
+    if (!cmdline)
+        return -ENOMEM;
+    in.cmdline = cmdline;
     for (unsigned i = 0; i < in.module_count; i++)
         module[i] =
             (struct multiboot_module){{b->module[i].gpa, b->module[i].size}, b->module[i].cmdline};
-    return multiboot_build(&in, LAYOUT_BOOT_INFO, buf, cap);
+    err = multiboot_build(&in, LAYOUT_BOOT_INFO, buf, cap);
+    free(cmdline);
+    return err;
 }
 
 static int write_info(struct boot *b, const struct kernel *kernel)
