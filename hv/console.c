@@ -105,7 +105,7 @@ static int open_pty(struct console *console)
 {
     struct termios raw;
     const char *name;
-    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), err;
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), slave, err;
 
     if (fd < 0 || grantpt(fd) < 0 || unlockpt(fd) < 0 || !(name = ptsname(fd))) {
         err = -errno;
@@ -118,6 +118,11 @@ static int open_pty(struct console *console)
         cfmakeraw(&raw);
         tcsetattr(fd, TCSANOW, &raw);
     }
+    /* Opened and closed once: a pty that nobody is attached to then reports a hang-up, and what the
+     * guest prints is dropped instead of holding the guest back. */
+    slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave >= 0)
+        close(slave);
     console->owned_fd = console->in_fd = console->out_fd = fd;
     log_info("the console is at %s (for example: screen %s)", name, name);
     return 0;
