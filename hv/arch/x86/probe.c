@@ -3,6 +3,7 @@
  * in ring 3. Each counts down in a loop, then writes to a port for ever, which gives the time of an
  * instruction and of an exit.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,6 +142,7 @@ static void put_code(struct probe_vm *p, unsigned kind, uint32_t loops)
 {
     bool long_mode = kinds[kind].long_mode;
 
+    assert(p->ram);
     memcpy(p->ram + PROBE_CODE, long_mode ? code64 : code16,
            long_mode ? sizeof(code64) : sizeof(code16));
     store_le32(p->ram + PROBE_CODE + (long_mode ? 1 : 2), loops);
