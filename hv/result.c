@@ -39,7 +39,7 @@ static json_t *count(uint64_t n)
 /* Milliseconds from hv's start to a moment, or null when it did not come. */
 static json_t *since_start(const struct vm *vm, uint64_t ns)
 {
-    return ns ? json_real((double)(ns - vm->start_ns) / 1e6) : json_null();
+    return ns ? json_real((double)((ns - vm->start_ns) / 1000) / 1000) : json_null();
 }
 
 static json_t *by_reason(const struct exit_log *log)
@@ -158,7 +158,7 @@ int result_write(int fd, const char *path, const char *name, const struct outcom
                  const struct vm *vm)
 {
     json_t *o = make(name, outcome, vm);
-    char *text = json_dumps(o, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    char *text = json_dumps(o, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
     int err = -ENOMEM;
 
     if (text) {
