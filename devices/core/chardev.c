@@ -55,6 +55,9 @@ struct chardev {
 
 /* Output. Static functions run under chardev.lock unless they say otherwise. */
 
+/* How long a stalled reader that can be watched is left alone. */
+#define STALL_RETRY_MS 200
+
 static void arm_out_timer(struct chardev *chr, uint64_t ns)
 {
     chr->timer_armed = true;
@@ -97,8 +100,8 @@ static void handle_refusal(struct chardev *chr, size_t n, int error)
         chr->stalled = true;
         if (chr->out_watch)
             loop_watch_set(chr->out_watch, EPOLLOUT);
-        else
-            arm_out_timer(chr, CHARDEV_LAG_MS * NS_PER_MS);
+        /* Some terminal drivers (hvc) forget to say that they have room again: ask, seldom. */
+        arm_out_timer(chr, (chr->out_watch ? STALL_RETRY_MS : CHARDEV_LAG_MS) * NS_PER_MS);
         break;
     case -ENOSPC:
     case -EDQUOT:
