@@ -42,8 +42,10 @@ static void say_end(const struct outcome *outcome)
         log_info("the guest passed its deadline (--timeout)");
         break;
     case END_SIGNAL:
-        log_info("ended by signal %d%s%s", outcome->signal, outcome->detail[0] ? ": " : "",
-                 outcome->detail);
+        if (outcome->detail[0])
+            log_info("%s", outcome->detail);
+        else
+            log_info("ended by signal %d", outcome->signal);
         break;
     default:
         break;
