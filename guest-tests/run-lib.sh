@@ -259,7 +259,7 @@ run_with_qemu() {
 
 # One test, as a job of its own: $1 number, $2 name.
 run_test() {
-    local number=$1 name=$2 log=$out/log/$2 tap=$work/$1.tap
+    local number=$1 name=$2 log=$work/$2 tap=$work/$1.tap
     local value seconds command=() problems=() status=0 end='' start=${EPOCHREALTIME/./}
     get "$name" qemu
     if [ "$vmm" = qemu ] && [ -n "$value" ]; then
@@ -270,7 +270,6 @@ run_test() {
     seconds=$value
     get "$name" expect_end
     [ "$value" = deadline ] || seconds=$((seconds * scale))
-    rm -f "$log".{console,errors,json,qemu,elf,fifo,stdin}
     : >"$log.console"
     : >"$log.errors"
     "run_with_$vmm" "$name" "$seconds" "$log"
@@ -281,6 +280,5 @@ run_test() {
         judge "$name" "$log"
         report "$number" "$name" "$log" >"$tap"
     fi
-    [ ! -e "$log.fifo" ] || rm -f "$log.fifo"
-    echo "$(((${EPOCHREALTIME/./} - start) / 1000)) ms $name" >>"$out/log/times"
+    echo "$(((${EPOCHREALTIME/./} - start) / 1000)) ms $name" >>"$work/times"
 }
