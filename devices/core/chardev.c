@@ -223,8 +223,13 @@ static void push_out(struct chardev *chr)
     pthread_mutex_lock(&chr->lock);
     chr->stalled = false; /* until the next write says otherwise */
     flush_ring(chr);
-    if (chr->out_watch && !chr->stalled)
-        loop_watch_set(chr->out_watch, 0);
+    if (!chr->stalled) {
+        if (chr->out_watch)
+            loop_watch_set(chr->out_watch, 0);
+        /* The ring is empty: a timer that is still armed would only delay the next one. */
+        loop_timer_disarm(chr->out_timer);
+        chr->timer_armed = false;
+    }
     tell = drain_is_due(chr);
     if (tell)
         chr->owes_drain = false;
