@@ -113,6 +113,12 @@ void arch_dump(FILE *out, const struct vcpu *vcpu)
     dump_code(out, vcpu, &r, &s);
 }
 
+/* The reset state of a processor (APM volume 2, 14.1.3). */
+static bool is_reset_state(const struct kvm_regs *r, const struct kvm_sregs *s)
+{
+    return s->cs.selector == 0xf000 && r->rip == 0xfff0 && !(s->cr0 & CR0_PE);
+}
+
 const char *arch_explain(const struct vcpu *vcpu)
 {
     struct kvm_sregs s;
@@ -120,5 +126,8 @@ const char *arch_explain(const struct vcpu *vcpu)
 
     if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &r) || kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &s))
         return NULL;
+    if (is_reset_state(&r, &s))
+        return "KVM on AMD resets the vCPU at a triple fault, so its registers tell nothing; the "
+               "last exits show where the guest was";
     return x86_state_rule(&r, &s);
 }
