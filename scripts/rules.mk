@@ -1,8 +1,8 @@
 # Checks, benchmarks and housekeeping. Each check prints TAP; scripts/check counts.
 
-.PHONY: deps check check-unit check-quick lint bench format man clean distclean
+.PHONY: deps check check-unit check-quick lint bench fuzz format man clean distclean
 
-T := $(B)/tests
+TB := $(B)/tests
 
 #: make check           everything: unit, guest and Linux tests, static checks, both compilers
 check: deps
@@ -10,11 +10,12 @@ check: deps
 	@scripts/check \
 	    '$(MAKE) -s check-unit' \
 	    'hv/test/bad-input $(B)/hv' \
-	    'firmware/test/acpi-tables $(T)/firmware/test/test_acpi' \
-	    'firmware/test/smbios-tables $(T)/firmware/test/test_smbios' \
+	    'firmware/test/acpi-tables $(TB)/firmware/test/test_acpi' \
+	    'firmware/test/smbios-tables $(TB)/firmware/test/test_smbios' \
 	    $(if $(SAN),,'scripts/lint' 'scripts/test-build' 'scripts/test-variants') \
 	    'guest-tests/testbed/selftest' \
 	    'guest-tests/run --build build --hv $(B)/hv' \
+	    'guest-tests/terminal --hv $(B)/hv' \
 	    'guest-tests/linux --hv $(B)/hv'
 
 #: make check-quick     what needs neither a KVM nor the testbed, in a minute
@@ -40,6 +41,14 @@ bench: deps
 
 deps:
 	@scripts/install-deps
+
+#: make fuzz T=60       fuzz the kernel loaders for T seconds (clang, libFuzzer)
+fuzz: build/fuzz/loader
+	@mkdir -p build/fuzz/corpus
+	build/fuzz/loader -max_total_time=$(or $(T),60) -artifact_prefix=build/fuzz/ build/fuzz/corpus
+build/fuzz/loader: hv/fuzz/loader.c $(wildcard hv/loader/*.c devices/core/*.c)
+	@mkdir -p $(@D)
+	$(Q)clang -std=gnu11 -O1 -g -I. -D_GNU_SOURCE -pthread -fsanitize=fuzzer,address,undefined -o $@ $^
 
 #: make SAN=LIST ...    any of these with sanitizers: address,undefined or thread
 #: make CC=clang ...    with the other compiler; V=1 shows commands, WERROR=0 lets warnings pass

@@ -1,9 +1,7 @@
 /*
  * libFuzzer target for kernel_load: the input is the kernel file, its last byte the wished entry.
- * Not part of the build. Good seeds are real kernels cut short, and small Multiboot images:
- *
- *   clang -O1 -g -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. hv/fuzz/loader.c \
- *       hv/loader/[a-z]*.c devices/core/gmem.c devices/core/log.c devices/core/loop.c -o FUZZER
+ * `make fuzz T=60` builds and runs it. Good seeds are real kernels cut short, and small Multiboot
+ * images, in build/fuzz/corpus.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
