@@ -66,7 +66,7 @@ static json_t *guest_text(const char *text)
 
     if (s)
         return s;
-    for (i = 0; text[i] && i < sizeof(ascii) - 1; i++)
+    for (i = 0; i < sizeof(ascii) - 1 && text[i]; i++)
         ascii[i] = text[i] & (char)0x80 ? '?' : text[i];
     ascii[i] = '\0';
     return json_string(ascii);

@@ -222,7 +222,7 @@ int bzimage_plan(struct plan *plan, const struct head *head)
 {
     const struct image *img = plan->req->image;
     struct setup s = {0};
-    struct segment seg;
+    struct segment seg = {0};
     int err = check_header(img->path, head, &s);
 
     if (err)
