@@ -3,7 +3,7 @@
 
 GUEST   := build/guest/x86_64
 BED     := build/testbed
-GUESTS  := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio standard/vmlinuz standard/vmlinux)
+GUEST_FILES := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio standard/vmlinuz standard/vmlinux)
 IMAGES  := guest-tests/images
 # What the box loads, in the order of guest-tests/testbed/init.
 BED_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio \
@@ -18,7 +18,7 @@ BED_CFLAGS  := -std=gnu11 -O2 $(WARN) -I. -D_GNU_SOURCE
 .PHONY: guests testbed run check-testbed deps-test deps-build
 
 #: make guests          fetch Debian's kernels (apt, once) and make the guest images in build/guest
-guests: $(GUESTS)
+guests: $(GUEST_FILES)
 
 #: make testbed         prepare the box with a KVM (guest-tests/testbed/run)
 testbed: $(addprefix $(BED)/,vmlinux initrd.cpio link tsc-khz)

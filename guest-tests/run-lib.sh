@@ -146,7 +146,7 @@ execute() {
     local name=$1 limit=$2 log=$3 value guard
     guard=(timeout --foreground -k 5 "$limit")
     get "$name" signal
-    [ -z "$value" ] || guard=(timeout --foreground --preserve-status -s "$value" -k "$limit" 1)
+    [ -z "$value" ] || guard=(timeout --foreground --preserve-status -s "$value" -k "$limit" "$scale")
     guard+=("${command[@]}")
     ulimit -f 65536 # KiB; a guest that prints for ever must not fill the disk
     get "$name" stdout

@@ -39,7 +39,9 @@ static json_t *count(uint64_t n)
 /* Milliseconds from hv's start to a moment, or null when it did not come. */
 static json_t *since_start(const struct vm *vm, uint64_t ns)
 {
-    return ns ? json_real((double)((ns - vm->start_ns) / 1000) / 1000) : json_null();
+    uint64_t us = (ns - vm->start_ns) / 1000;
+
+    return ns ? json_real((double)us / 1000) : json_null();
 }
 
 static json_t *by_reason(const struct exit_log *log)
