@@ -135,6 +135,19 @@ START_TEST(page_tables_in_a_short_buffer_are_refused)
 }
 END_TEST
 
+/* What the processor would do with the bytes: al and dx loaded, then out, then it stays put. */
+START_TEST(reset_stub_writes_the_value_to_the_port)
+{
+    uint8_t code[RESET_VECTOR_BYTES];
+
+    memset(code, 0xcc, sizeof(code));
+    ck_assert_int_eq(reset_stub_build(0x1602, 0x5a, code, sizeof(code)), 0);
+    ck_assert_int_eq(memcmp(code, "\xb0\x5a\xba\x02\x16\xee\xfa\xf4\xeb\xfd", 10), 0);
+    ck_assert_uint_eq(code[10], 0xcc);
+    ck_assert_int_eq(reset_stub_build(0x602, 1, code, 9), -ENOSPC);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("firmware/boot_cpu");
@@ -145,6 +158,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, page_tables_map_4_gib_one_to_one_and_nothing_else, 0, 3);
     tcase_add_test(t, page_tables_misplaced_are_refused);
     tcase_add_test(t, page_tables_in_a_short_buffer_are_refused);
+    tcase_add_test(t, reset_stub_writes_the_value_to_the_port);
     suite_add_tcase(s, t);
     return s;
 }
