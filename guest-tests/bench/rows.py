@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Callable, Optional
 
 NAMES = ["first-byte", "first-byte-icount", "boot-icount", "boot", "exits", "memory", "memory-linux", "size"]
-QEMU = ("qemu-system-x86_64 -accel kvm -M microvm,acpi=on -cpu host -nodefaults -no-user-config"
+# With an RTC: the kernel looks for one for 1.2 s where there is none.
+QEMU = ("qemu-system-x86_64 -accel kvm -M microvm,acpi=on,rtc=on -cpu host -nodefaults -no-user-config"
         " -display none -no-reboot -serial stdio").split()
 HV = "build/bench/hv"  # a copy: build/hv may be made anew meanwhile
 KERNEL = "build/guest/x86_64/"
@@ -135,9 +136,9 @@ def peer_commands(build):
 
 
 def boot_script(name, runs, commands, out):
-    # The logs are written to /tmp, memory in the box, while time counts, and kept afterwards.
+    # The logs stay beside the files under test, memory in the box, while time counts.
     watch = stopwatch(name, runs, commands, "-e", "-t", "300", "-o", "LOGS").replace("LOGS", '"$logs"', 1)
-    return (f"logs=$(mktemp -d -p "$PWD")\n{watch}\n"
+    return (f"logs=$(mktemp -d -p .)\n{watch}\n"
             f"for log in \"$logs\"/*; do cp \"$log\" {shlex.quote(str(out))}/\"{name}.${{log##*/}}\"; done\n"
             "rm -r \"$logs\"")
 
