@@ -4,7 +4,8 @@
 # 32-bit guests stay in protected mode, the others run 64-bit code. Both become 32-bit ELF files,
 # because Multiboot loaders take no others; linux64 is a 64-bit one without Multiboot and PVH.
 
-GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm rtc memmap bootinfo echo
+GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm rtc memmap bootinfo echo \
+             debugcon powerbutton
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
 

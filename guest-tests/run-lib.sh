@@ -102,7 +102,8 @@ make_qemu_command() {
     # shellcheck disable=SC2054 # the commas are QEMU's
     command=(qemu-system-x86_64 -machine "pc,accel=$qemu_accel" -cpu max -display none -no-reboot
         -nodefaults -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -device pvpanic
-        -chardev null,id=null -device isa-debugcon,iobase=0xe9,chardev=null
+        -chardev file,id=debug,path=/proc/self/fd/1,append=on
+        -device isa-debugcon,iobase=0xe9,chardev=debug
         -trace qemu_system_shutdown_request -d cpu_reset -D "$3.qemu" -kernel "$image")
     get "$1" mem 32
     command+=(-m "$value")
@@ -168,7 +169,7 @@ execute() {
         return
         ;;
     esac
-    exec 4>"$log.console"
+    exec 4>>"$log.console"
     get "$name" stdin_kind "${conf[$name/stdin]+pipe}"
     case $value in
     closed) "${guard[@]}" <&- >&4 2>"$log.errors" 4>&- ;;
@@ -269,7 +270,13 @@ run_test() {
     get "$name" timeout 10
     seconds=$value
     get "$name" expect_end
-    [ "$value" = deadline ] || seconds=$((seconds * scale))
+    if [ "$value" != deadline ]; then
+        seconds=$((seconds * scale))
+    elif [ "$vmm" = qemu ]; then
+        seconds=$((seconds + 3)) # it takes its time to start
+    else
+        seconds=$((seconds + scale - 1)) # this time is always spent, so it grows less
+    fi
     : >"$log.console"
     : >"$log.errors"
     "run_with_$vmm" "$name" "$seconds" "$log"

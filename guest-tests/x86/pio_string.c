@@ -93,7 +93,7 @@ static void test_odd_cases(void)
     memcpy(buffer, "\1\2\3\4\5\6\7", 8);
     outs8(SCRATCH, buffer, 7);
     check_equal(in8(SCRATCH), 7, "outsb of 7 to a device: in order");
-    outs8(PORT_UNCLAIMED, buffer, 7);
+    outs8(PORT_UNCLAIMED, buffer_across(300), 300);
 }
 
 /* The console shows a line of that many letters; the runner's expectation counts them. */
