@@ -68,6 +68,7 @@ static void check_capabilities(struct findings *f, int vm)
     f->max_vcpus = kvm_check_extension(vm, KVM_CAP_MAX_VCPUS);
 }
 
+/* Tried, not asked: no capability says whether KVM interprets kernel code. */
 static void run_probes(struct findings *f, const struct kvm *kvm)
 {
     for (; f->probes < arch_probe_count && f->probes < MAX_PROBES; f->probes++) {
@@ -97,6 +98,7 @@ static void read_huge_pages(struct findings *f)
     fclose(file);
 }
 
+/* All that touches the machine; printing comes after, so that both formats say the same. */
 static void examine(struct findings *f)
 {
     struct kvm kvm = {.fd = -1};
@@ -126,6 +128,7 @@ static bool kvm_works(const struct findings *f)
     return !f->open_error && !f->vm_error && f->usable;
 }
 
+/* The exit status, for scripts: `hv doctor && hv run ...`. */
 static int verdict(const struct findings *f)
 {
     if (!kvm_works(f))
@@ -155,6 +158,7 @@ static void print_probe(const struct arch_probe *p)
         printf("  %-18s fails: %s\n", p->name, p->failure);
 }
 
+/* What works, then what is missing and what that costs. */
 static void print_kvm(const struct findings *f)
 {
     printf("%s: works, a VM is made in %.2f ms, at most %d vCPUs\n", KVM_DEVICE, f->vm_ms,

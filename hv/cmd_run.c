@@ -68,6 +68,10 @@ static void run_vm(struct vm *vm, struct outcome *outcome)
     say_end(outcome);
 }
 
+/*
+ * The result file is opened before anything can fail and written after everything: whoever reads it
+ * never mistakes an older one for this run's.
+ */
 static int run(const struct vm_config *config, uint64_t start_ns)
 {
     struct outcome outcome = {.end = END_VMM_ERROR, .vcpu = -1, .detail = "could not start"};

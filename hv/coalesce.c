@@ -34,6 +34,10 @@ static void drain_locked(struct coalesce *c)
     }
 }
 
+/*
+ * Registers or removes the zone. A KVM that refuses it is left in peace from then on: the guest
+ * runs as well without, only with more exits.
+ */
 static void set_on(struct coalesce *c, bool on)
 {
     int err = kvm_coalesce_port(c->vm_fd, c->port, 1, on);

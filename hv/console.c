@@ -20,6 +20,7 @@
 static struct termios cooked;
 static volatile sig_atomic_t terminal_is_raw;
 
+/* May run twice, and from a signal handler: the flag is cleared first. */
 static void restore_terminal(void)
 {
     if (!terminal_is_raw)
@@ -35,6 +36,10 @@ static void crash_handler(int signal)
     raise(signal);
 }
 
+/*
+ * ISIG off: Ctrl-C belongs to the guest. The crash handlers are set only now, so that sanitizers
+ * and core dumps behave as usual where no terminal is at stake.
+ */
 static int make_raw(void)
 {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
@@ -90,6 +95,8 @@ static bool stdin_is_our_terminal(void)
     return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
+/* stdin may be anything: a terminal becomes raw, a pipe or file is read as the guest asks for it.
+ */
 static void open_stdio(struct console *console)
 {
     console->out_fd = STDOUT_FILENO;

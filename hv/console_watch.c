@@ -68,6 +68,7 @@ void console_watch_set_panicked(struct console_watch *watch)
         watch->on_panic(watch->opaque);
 }
 
+/* Looks at a complete line only: half a line could still become something else. */
 static void judge(struct console_watch *watch, const char *line)
 {
     const char *text = message_of(line);
@@ -84,6 +85,7 @@ static void judge(struct console_watch *watch, const char *line)
         console_watch_set_panicked(watch);
 }
 
+/* The next line takes the ring's oldest place. */
 static void end_line(struct console_watch *watch)
 {
     char *line = watch->line[watch->lines % WATCH_LINES];

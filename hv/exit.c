@@ -20,6 +20,7 @@ struct exit_state {
     struct outcome *outcome;
 };
 
+/* An error of KVM is a fault of the vCPU; every other end is the guest's own doing. */
 static enum exit_action stop(struct exit_state *s, enum vm_end end, const char *detail)
 {
     s->outcome->end = end;
@@ -68,6 +69,7 @@ static bool mmio_piece(struct bus *bus, bool write, uint64_t addr, unsigned len,
     return claimed;
 }
 
+/* The data travels in kvm_run itself, at most 8 bytes; a read's answer is taken on re-entry. */
 static enum exit_action handle_mmio(struct exit_state *s)
 {
     uint64_t addr = s->run->mmio.phys_addr;
@@ -101,6 +103,7 @@ static enum exit_action handle_shutdown(struct exit_state *s)
     return stop(s, END_TRIPLE_FAULT, "triple fault: an exception while delivering a double fault");
 }
 
+/* What architectures with firmware calls (PSCI on arm64) report; x86 uses device registers. */
 static enum exit_action handle_system_event(struct exit_state *s)
 {
     switch (s->run->system_event.type) {
@@ -121,6 +124,7 @@ static enum exit_action handle_hlt(struct exit_state *s)
     return stop(s, END_VMM_ERROR, "HLT was reported although KVM owns the interrupt controller");
 }
 
+/* The state is invalid: the report names the rule (hv/arch). */
 static enum exit_action handle_fail_entry(struct exit_state *s)
 {
     char text[160];
@@ -131,6 +135,7 @@ static enum exit_action handle_fail_entry(struct exit_state *s)
     return stop(s, END_VMM_ERROR, text);
 }
 
+/* KVM's own limits, most of all its instruction emulator. */
 static enum exit_action handle_internal_error(struct exit_state *s)
 {
     static const char *const suberrors[] = {
@@ -171,6 +176,7 @@ const char *exit_reason_name(uint32_t reason)
     return reason < ARRAY_SIZE(handlers) ? handlers[reason].name : NULL;
 }
 
+/* Fatal, with its number: going on would hide a hole in this table. */
 static enum exit_action handle_unknown(struct exit_state *s)
 {
     const char *name = exit_reason_name(s->run->exit_reason);

@@ -19,6 +19,7 @@ static struct exit_address *find(struct exit_log *log, enum exit_kind kind, uint
     return NULL;
 }
 
+/* A guest that touches ports at random fills the table; the rest is counted in one number. */
 static void count_address(struct exit_log *log, enum exit_kind kind, uint64_t addr, uint64_t reads,
                           uint64_t writes)
 {
@@ -42,6 +43,7 @@ void exit_log_add(struct exit_log *log, const struct exit_record *r)
         count_address(log, r->kind, r->addr, r->write ? 0 : r->count, r->write ? r->count : 0);
 }
 
+/* An address of one vCPU may find the sum's table full: its accesses then count as others. */
 void exit_log_merge(struct exit_log *into, const struct exit_log *from)
 {
     into->total += from->total;

@@ -6,6 +6,7 @@
 
 #include "hv/kvm.h"
 
+/* vCPU threads and the loop's; KVM orders them. */
 static void set_level(void *opaque, bool level)
 {
     const struct irq_pin *pin = opaque;

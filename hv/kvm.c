@@ -33,6 +33,7 @@ static int kvm_ioctl_number(int fd, unsigned long request, unsigned long arg)
     return ret < 0 ? -errno : ret;
 }
 
+/* The errors that users meet, each with the one thing to try. */
 const char *kvm_advice(int error)
 {
     switch (-error) {
@@ -56,6 +57,7 @@ const char *kvm_advice(int error)
     }
 }
 
+/* /dev/kvm may be something else altogether, in a container for instance: ask before use. */
 int kvm_open_quietly(struct kvm *kvm, const char *path)
 {
     int version, bytes;

@@ -34,6 +34,7 @@ uint64_t memory_host_total(void)
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }
 
+/* Huge pages must be set aside by the administrator, plain ones only be there. */
 static int report(const struct memory *mem, enum memory_backing backing, const char *what, int err)
 {
     uint64_t page = backings[backing].page;

@@ -20,6 +20,7 @@ int report_wanted(const struct vm *vm)
     }
 }
 
+/* One line: reason, access, value, where. Devices that nobody is behind are often the culprit. */
 static void print_exit(FILE *out, const struct exit_record *r)
 {
     const char *name = exit_reason_name(r->reason);
@@ -41,6 +42,7 @@ static void print_exit(FILE *out, const struct exit_record *r)
     fputc('\n', out);
 }
 
+/* Oldest first, as a story is read. */
 static void print_exits(FILE *out, const struct vcpu *vcpu)
 {
     unsigned n = 0;
@@ -53,6 +55,7 @@ static void print_exits(FILE *out, const struct vcpu *vcpu)
         print_exit(out, exit_log_recent(&vcpu->log, n));
 }
 
+/* Cleaned of control characters by the reader, so that a guest cannot drive the terminal. */
 static void print_console(FILE *out, const struct console_watch *watch)
 {
     unsigned n = 0;

@@ -44,6 +44,7 @@ static json_t *since_start(const struct vm *vm, uint64_t ns)
     return ns ? json_real((double)us / 1000) : json_null();
 }
 
+/* Names as in linux/kvm.h without KVM_EXIT_, so that they can be looked up. */
 static json_t *by_reason(const struct exit_log *log)
 {
     json_t *o = json_object();
@@ -95,6 +96,7 @@ static json_t *by_address(const struct exit_log *log)
     return o;
 }
 
+/* The sum over vCPUs. `batched` writes reached the device without an exit of their own. */
 static json_t *exits(const struct vm *vm)
 {
     struct exit_log sum = {0};
@@ -114,6 +116,7 @@ static json_t *console_facts(const struct vm *vm)
     return json_pack("{s:o, s:o}", "bytes", count(stats.written), "dropped", count(stats.dropped));
 }
 
+/* What only a machine that ran can tell. */
 static void add_vm(json_t *o, const struct vm *vm)
 {
     json_object_set_new(o, "first_byte_ms", since_start(vm, vm->watch.first_byte_ns));
@@ -141,6 +144,7 @@ static json_t *make(const char *name, const struct outcome *outcome, const struc
     return o;
 }
 
+/* A pipe or a FIFO may take it in pieces. */
 static int write_all(int fd, const char *text, size_t len)
 {
     while (len) {

@@ -62,6 +62,7 @@ void vcpu_destroy(struct vcpu *vcpu)
     vcpu->fd = -1;
 }
 
+/* KVM_RUN itself failed: EFAULT when guest RAM cannot be had, for instance. */
 static void host_failure(struct vcpu *vcpu, int err)
 {
     struct outcome outcome = {.end = END_VMM_ERROR, .vcpu = (int)vcpu->id};
@@ -131,6 +132,7 @@ void vcpu_stop(struct vcpu *vcpu)
     pthread_kill(vcpu->thread, KICK_SIGNAL);
 }
 
+/* The thread leaves at its next look at `stop`; nothing it does in between can block. */
 void vcpu_join(struct vcpu *vcpu)
 {
     if (vcpu->started)

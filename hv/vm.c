@@ -43,6 +43,7 @@ void vm_end(struct vm *vm, const struct outcome *outcome)
     pthread_mutex_unlock(&vm->end_lock);
 }
 
+/* Ends that need no more than their name. */
 static void end_simply(struct vm *vm, enum vm_end end)
 {
     struct outcome outcome = {.end = end, .vcpu = -1};
@@ -58,6 +59,10 @@ static void panic_seen(void *opaque)
     loop_timer_arm(vm->panic_check, PANIC_SILENCE_NS);
 }
 
+/*
+ * Timer. Output after the panic line is the rest of the kernel's report; silence after it means
+ * that no reset will come (panic=0, the default of most kernels).
+ */
 static void check_panic(void *opaque)
 {
     struct vm *vm = opaque;
@@ -95,6 +100,7 @@ static void guest_event(void *opaque, enum guest_event event, uint32_t value)
     }
 }
 
+/* Timer: --timeout. */
 static void deadline_passed(void *opaque)
 {
     end_simply(opaque, END_DEADLINE);
@@ -138,6 +144,7 @@ static int catch_signals(struct vm *vm)
     return 0;
 }
 
+/* The loop and what hangs on it for the whole run. One message for all, since all fail alike. */
 static int create_loop(struct vm *vm)
 {
     int err;
@@ -157,6 +164,7 @@ fail:
     return err;
 }
 
+/* SIGPWR and Ctrl-A p end here; a machine without the device ignores them. */
 void vm_power_button(struct vm *vm)
 {
     const struct vm_device *power = vm_find_device(vm, "acpi-power");
@@ -165,6 +173,7 @@ void vm_power_button(struct vm *vm)
         acpi_power_button(power->dev);
 }
 
+/* The console's escape keys. Loop thread. */
 static void key_pressed(void *opaque, enum console_key key)
 {
     struct vm *vm = opaque;
@@ -217,6 +226,7 @@ static int add_device(struct vm *vm, const struct device_type *type)
     return bus_add(bus, place->base, place->size, d->dev);
 }
 
+/* The one walk over the device table at start-up; from here on the buses do not change. */
 static int create_devices(struct vm *vm)
 {
     vm->port.name = "port";
@@ -234,6 +244,10 @@ static int create_devices(struct vm *vm)
     return 0;
 }
 
+/*
+ * All vCPUs exist before the first runs, so that an INIT or SIPI finds its target. The count is
+ * raised after each, so that vm_destroy undoes what was made.
+ */
 static int create_vcpus(struct vm *vm)
 {
     int most = kvm_check_extension(vm->fd, KVM_CAP_MAX_VCPUS);
@@ -270,6 +284,7 @@ static int create_coalesce(struct vm *vm)
     return 0;
 }
 
+/* KVM_CREATE_VM is where a host without rights, memory or free hardware says so. */
 static int create_kvm_vm(struct vm *vm)
 {
     int err = kvm_open(&vm->kvm, KVM_DEVICE);
@@ -311,6 +326,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns)
     return err;
 }
 
+/* All are told first and joined then: one at a time would add up their ways out of the guest. */
 static void stop_vcpus(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->vcpu_count; i++)

@@ -6,10 +6,12 @@
  * COMMAND...]...
  *
  * All commands run once, then all once more, and so on, so that a machine that becomes slower or
- * faster does so for each of them. Prints one line a run: NAME LABEL NANOSECONDS STATUS.
- * To the first byte: output is a pipe, and the command is killed when the byte has come. To the
- * end: output is the file DIR/LABEL.N.log, so that no reader competes with the command for a
- * processor. Status: 124 after SECONDS, 128+n for a signal, 0 for a command that gave its byte.
+ * faster does so for each of them. Before each it sleeps for MS, so that nobody is still busy with
+ * what the last one left: its memory, its line of our output. Prints one line a run: NAME LABEL
+ * NANOSECONDS STATUS. To the first byte: output is a pipe, and the command is killed when the byte
+ * has come. To the end: output is the file DIR/LABEL.N.log, so that no reader competes with the
+ * command for a processor. Status: 124 after SECONDS, 128+n for a signal, 0 for a command that gave
+ * its byte.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +36,7 @@ static struct {
     int runs;
     int warmups;
     int limit_s;
+    int settle_ms;
     const char *dir;
 } options = {.runs = 1, .limit_s = 60, .dir = "."};
 
@@ -176,7 +179,7 @@ static void parse(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "+en:w:t:o:")) != -1) {
+    while ((option = getopt(argc, argv, "+en:w:t:s:o:")) != -1) {
         switch (option) {
         case 'e':
             options.to_end = true;
@@ -190,6 +193,9 @@ static void parse(int argc, char **argv)
         case 't':
             options.limit_s = atoi(optarg);
             break;
+        case 's':
+            options.settle_ms = atoi(optarg);
+            break;
         case 'o':
             options.dir = optarg;
             break;
@@ -197,6 +203,21 @@ static void parse(int argc, char **argv)
             exit(STATUS_BAD);
         }
     }
+}
+
+/* `words`: the label, then the command. Runs below zero are warm-ups, shown only when they fail. */
+static void run_once(const char *name, char **words, int run)
+{
+    struct result result;
+
+    usleep((useconds_t)options.settle_ms * 1000);
+    if (options.to_end)
+        result = time_to_end(words + 1, words[0], run);
+    else
+        result = time_first_byte(words + 1);
+    if (run >= 0 || result.status != 0)
+        printf("%s %s %lld %d\n", name, words[0], (long long)result.ns, result.status);
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -208,17 +229,8 @@ int main(int argc, char **argv)
     parse(argc, argv);
     name = argv[optind] ? argv[optind] : "";
     count = split(argv + optind, commands);
-    for (int run = -options.warmups; run < options.runs; run++) {
-        for (int i = 0; i < count; i++) {
-            char *label = commands[i][0];
-            char **command = commands[i] + 1;
-            struct result result =
-                options.to_end ? time_to_end(command, label, run) : time_first_byte(command);
-
-            if (run >= 0 || result.status != 0)
-                printf("%s %s %lld %d\n", name, label, (long long)result.ns, result.status);
-            fflush(stdout);
-        }
-    }
+    for (int run = -options.warmups; run < options.runs; run++)
+        for (int i = 0; i < count; i++)
+            run_once(name, commands[i], run);
     return 0;
 }

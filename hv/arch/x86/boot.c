@@ -59,6 +59,10 @@ static char *make_cmdline(const struct vm_config *config)
     return n < 0 ? NULL : line;
 }
 
+/*
+ * The kernel says how much it takes (cmdline_size); a longer line would be cut silently, which is
+ * how options get lost.
+ */
 static int write_cmdline(struct boot *b, const struct kernel *kernel)
 {
     size_t len, most = kernel->cmdline_max;
@@ -76,12 +80,14 @@ static int write_cmdline(struct boot *b, const struct kernel *kernel)
     return gmem_write(&b->vm->ram.guest, LAYOUT_CMDLINE, b->cmdline, len + 1);
 }
 
+/* Empty ranges are left out: small guests have no RAM behind the hole. */
 static void add_map(struct boot *b, uint64_t start, uint64_t end, enum memmap_type type)
 {
     if (end > start)
         b->map[b->map_count++] = (struct memmap_entry){start, end - start, type};
 }
 
+/* What is not listed, the hole above all, is nobody's: Linux takes it for devices. */
 static void make_map(struct boot *b)
 {
     const struct gmem *mem = &b->vm->ram.guest;
@@ -107,6 +113,7 @@ static struct acpi_port_device acpi_place(const struct vm *vm, const char *name)
     return (struct acpi_port_device){.gsi = -1};
 }
 
+/* Built in place: the tables' addresses are absolute, and they are read where they lie. */
 static int write_acpi(struct boot *b)
 {
     const struct vm *vm = b->vm;
@@ -140,6 +147,7 @@ static int write_reset_stub(const struct vm *vm)
                 : -EFAULT;
 }
 
+/* The UUID is what systemd makes a machine id of on KVM, hence one per machine. */
 static int write_smbios(const struct vm *vm)
 {
     struct smbios_machine m = {.ram = vm->config->memory,
@@ -158,6 +166,7 @@ static int write_smbios(const struct vm *vm)
     return err;
 }
 
+/* boot_params for both Linux entries; an ELF kernel has no setup header, so one is made up. */
 static int build_linux(struct boot *b, const struct kernel *kernel, uint8_t *buf, size_t cap)
 {
     struct boot_params_x86 in = {.setup_header =
@@ -173,6 +182,7 @@ static int build_linux(struct boot *b, const struct kernel *kernel, uint8_t *buf
     return boot_params_build(&in, buf, cap);
 }
 
+/* hvm_start_info; the initrd is its one module. */
 static int build_pvh(struct boot *b, uint8_t *buf, size_t cap)
 {
     struct pvh_x86 in = {.map = b->map,
@@ -214,6 +224,7 @@ static int build_multiboot(struct boot *b, uint8_t *buf, size_t cap)
     return err;
 }
 
+/* The block that the entry registers point at, and what the CPU needs to run the first code. */
 static int write_info(struct boot *b, const struct kernel *kernel)
 {
     size_t cap = LAYOUT_CMDLINE - LAYOUT_BOOT_INFO;
@@ -241,6 +252,7 @@ static int write_info(struct boot *b, const struct kernel *kernel)
     return err;
 }
 
+/* Kernel first: where its footprint ends decides where the other files may lie. */
 static int load_files(struct boot *b, struct kernel *kernel)
 {
     const struct vm_config *config = b->vm->config;

@@ -29,6 +29,10 @@ static uint32_t id_bits(unsigned count)
     return bits;
 }
 
+/*
+ * Leaf 1: initial APIC id (EBX 31:24), logical processors in the package (EBX 23:16, a power of
+ * two), and the bits that tell Linux to look for KVM's clock and to use the deadline timer.
+ */
 static void fix_leaf_1(struct kvm_cpuid_entry2 *e, unsigned id, unsigned count, bool tsc_deadline)
 {
     uint32_t logical = 1u << id_bits(count);
@@ -95,6 +99,7 @@ static void fix_leaf_8000001e(struct kvm_cpuid_entry2 *e, unsigned id)
     e->ecx = 0;
 }
 
+/* Leaves that are not named here are the same on every vCPU, and KVM's answer is right as it is. */
 void x86_fix_cpuid(struct kvm_cpuid2 *cpuid, unsigned id, unsigned count, bool tsc_deadline)
 {
     for (uint32_t i = 0; i < cpuid->nent; i++) {
@@ -141,6 +146,7 @@ static void complete_topology(struct kvm_cpuid2 *cpuid)
             .function = 0xb, .index = 1, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX};
 }
 
+/* Before any MSR is set: since Linux 6.13 KVM hides feature MSRs of a vCPU without CPUID. */
 int x86_set_cpuid(int kvm_fd, int vm_fd, int vcpu_fd, unsigned id, unsigned count)
 {
     struct kvm_cpuid2 *cpuid =

@@ -31,6 +31,10 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool lon
                                 .g = 1};
 }
 
+/*
+ * The TSS is busy and the LDT unusable since VMX wants them so (SDM volume 3, 27.3.1.2); AMD does
+ * not mind.
+ */
 static void set_segments(struct kvm_sregs *s, bool long_mode)
 {
     struct kvm_segment data = flat_segment(BOOT_DS, SEGMENT_DATA, false);
@@ -154,6 +158,7 @@ static bool resolve(const char *name, size_t len, size_t *offset, size_t *size)
     return true;
 }
 
+/* The field is found by name and written through its offset, whatever its size. */
 int x86_set_reg(struct x86_entry *entry, const char *text)
 {
     const char *equals = strchr(text, '=');

@@ -38,6 +38,7 @@ unsigned x86_code_bytes(const struct vm *vm, int vcpu_fd, const struct kvm_regs 
     return done;
 }
 
+/* The hidden part of a segment register as well: that is what the processor uses. */
 static void dump_segment(FILE *out, const char *name, const struct kvm_segment *s)
 {
     fprintf(out, "  %-4s %04x base %016" PRIx64 " limit %08x type %x%s dpl %u%s%s%s%s%s\n", name,
@@ -65,6 +66,7 @@ static void dump_sregs(FILE *out, const struct kvm_sregs *s)
             (uint64_t)s->cr8, (uint64_t)s->efer);
 }
 
+/* Bytes in front of the instruction pointer show what led there; <xx> marks where it stands. */
 static void dump_code(FILE *out, const struct vcpu *vcpu, const struct kvm_regs *regs,
                       const struct kvm_sregs *sregs)
 {

@@ -55,6 +55,7 @@ static const struct {
 
 const unsigned arch_probe_count = ARRAY_SIZE(kinds);
 
+/* Accepts a half-open one. */
 static void close_vm(struct probe_vm *p)
 {
     if (p->run)
@@ -67,6 +68,7 @@ static void close_vm(struct probe_vm *p)
         munmap(p->ram, PROBE_RAM);
 }
 
+/* As small as a VM gets: one slot, one vCPU, no interrupt controller. */
 static int open_vm(struct probe_vm *p, const struct kvm *kvm)
 {
     uint64_t identity_map = 0xfffbc000;
@@ -113,6 +115,7 @@ static void enter_ring_3(struct probe_vm *p, struct x86_entry *e)
     e->regs.rflags |= RFLAGS_IOPL3;
 }
 
+/* Real mode is what KVM gives a fresh vCPU, but for CS; long mode is entered as Linux is. */
 static int set_state(struct probe_vm *p, unsigned kind)
 {
     struct kernel kernel = {.protocol = BOOT_LINUX64, .entry = PROBE_CODE};
@@ -161,6 +164,7 @@ static int run_to_port(struct probe_vm *p)
     return p->run->exit_reason == KVM_EXIT_IO && p->run->io.port == PROBE_PORT ? 0 : -EPROTO;
 }
 
+/* One run of the loop from the start: set-up costs are part of it, and cancel out in `measure`. */
 static int time_loop(struct probe_vm *p, unsigned kind, uint32_t loops, double *ns)
 {
     uint64_t start;
@@ -175,6 +179,10 @@ static int time_loop(struct probe_vm *p, unsigned kind, uint32_t loops, double *
     return err;
 }
 
+/*
+ * An instruction's time is the difference of a long and a short run. On a KVM that interprets, the
+ * long one would take seconds: there the short one is good enough.
+ */
 static int measure(struct probe_vm *p, unsigned kind, struct arch_probe *out)
 {
     double cold, few, many;
