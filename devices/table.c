@@ -5,6 +5,10 @@
 #include "devices/devices.h"
 
 /* Columns of a place: bus, base, size, interrupt line, output bytes that may come in batches. */
+/*
+ * The order is that of creation, and the reverse of teardown. Only the serial port's transmit
+ * register may be written late: nothing else about the machine depends on when a letter is printed.
+ */
 const struct device_type device_types[] = {
     {
         .name = "uart16550",

@@ -14,6 +14,10 @@ int buf_status(const struct buf *b)
     return b->overflow ? -ENOSPC : 0;
 }
 
+/*
+ * Builders write blindly and ask once at the end whether all of it fitted: after the first byte
+ * that does not, nothing more is written, so a short buffer is never overrun.
+ */
 static bool reserve(struct buf *b, size_t len)
 {
     if (b->overflow || len > b->cap - b->len)

@@ -239,9 +239,7 @@ int cmd_doctor(int argc, char **argv)
     bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
 
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        puts(
-            "usage: hv doctor [--json]\n\nTries this machine's KVM and says what it can do. Status "
-            "0: stock kernels run;\n1: with limits; 125: not usable.");
+        verb_find("doctor")->print_help(stdout);
         return STATUS_OK;
     }
     if (argc > 1 && !json) {

@@ -58,6 +58,7 @@ const struct verb verbs[] = {
 const unsigned verb_count = ARRAY_SIZE(verbs);
 
 /* "port 0x3f8-0x3ff, line 4" */
+/* Ports or addresses, and the interrupt line, as the device table has them. */
 static const char *place_text(const struct device_place *place, char *buf, size_t len)
 {
     static const char *const bus[] = {[DEVICE_PORT] = "port", [DEVICE_MMIO] = "memory"};
@@ -86,6 +87,7 @@ static void print_device_modes(FILE *out, unsigned bits)
     fputs(separator[0] == ',' ? ")\n" : "\n", out);
 }
 
+/* From the table that builds the machine, so help cannot be out of date. */
 static void print_devices(FILE *out)
 {
     char place[80];
@@ -136,6 +138,7 @@ static void print_statuses_roff(FILE *out)
         fprintf(out, ".TP\n\\fB%s\\fR\n%s.\n", statuses[i].status, statuses[i].meaning);
 }
 
+/* For shell completion: verbs and topics, one a line. */
 static void print_words(FILE *out)
 {
     for (unsigned i = 0; i < verb_count; i++)
@@ -165,6 +168,7 @@ void help_print_usage(FILE *out)
     fputs("\nhv help VERB tells more.\n", out);
 }
 
+/* Examples first: most readers want to copy a line and go. */
 static void print_overview(FILE *out)
 {
     fputs("hv runs virtual machines on Linux KVM.\n"
@@ -190,6 +194,7 @@ const struct verb *verb_find(const char *name)
     return NULL;
 }
 
+/* A typing error deserves the right word, not the whole usage text. */
 int verb_unknown(const char *word)
 {
     struct nearest nearest = {.word = word};

@@ -232,6 +232,7 @@ const unsigned option_row_count = ARRAY_SIZE(option_rows);
 
 static_assert(ARRAY_SIZE(option_rows) <= 64, "vm_config.given has no bit left");
 
+/* Linear: a few dozen rows, looked up a few times in a run. */
 const struct option_row *option_by_name(const char *name, size_t len)
 {
     for (unsigned i = 0; i < option_row_count; i++)
@@ -266,6 +267,7 @@ int option_set(const struct option_row *row, struct vm_config *config, const cha
     return err;
 }
 
+/* For lists: the command line's replaces that of --config. */
 void option_clear(const struct option_row *row, struct vm_config *config)
 {
     if (row->type && row->type->clear)

@@ -28,6 +28,7 @@ int why_set(struct why *why, const char *fmt, ...)
 }
 
 /* Rows keep an offset instead of a pointer, so that one table serves every configuration. */
+/* The one place that turns a row's offset into a pointer. */
 static void *field(const struct option_row *row, struct vm_config *config)
 {
     return (char *)config + row->offset;
@@ -39,6 +40,7 @@ static const void *const_field(const struct option_row *row, const struct vm_con
 }
 
 /* The old value stays until the new one is good. */
+/* The value is copied: it may come from a JSON document that is freed before it is used. */
 static int string_set(const struct option_row *row, struct vm_config *config, const char *text,
                       struct why *why)
 {
@@ -85,6 +87,7 @@ static unsigned *list_count(const struct option_row *row, struct vm_config *conf
     return (unsigned *)((char *)config + row->count_offset);
 }
 
+/* Bounded by the array in struct vm_config, so that no configuration can make it grow. */
 static int list_set(const struct option_row *row, struct vm_config *config, const char *text,
                     struct why *why)
 {
@@ -134,6 +137,7 @@ static_assert(sizeof(enum boot_protocol) == sizeof(unsigned) &&
                   sizeof(enum memory_backing) == sizeof(unsigned),
               "enums are stored through an unsigned");
 
+/* Choices are named in the row; a wrong one is answered with the list of the right ones. */
 static int choice_set(const struct option_row *row, struct vm_config *config, const char *text,
                       struct why *why)
 {
@@ -163,6 +167,7 @@ const struct option_type type_choice = {
     .json = JSON_FORM_STRING, .set = choice_set, .format = choice_format};
 
 /* A mode is kept as its row, so that nobody needs to look it up again. */
+/* As a choice, but over the table of modes, which other files extend. */
 static int mode_set(const struct option_row *row, struct vm_config *config, const char *text,
                     struct why *why)
 {
@@ -194,6 +199,7 @@ const struct option_type type_mode = {
     .json = JSON_FORM_STRING, .set = mode_set, .format = mode_format};
 
 /* The text of a flag is "on" too; only the command line knows that it was not written. */
+/* Flags of the command line have no value; in JSON and in on/off options they do. */
 static int bool_set(const struct option_row *row, struct vm_config *config, const char *text,
                     struct why *why)
 {
@@ -227,6 +233,7 @@ static bool uuid_has_dash(unsigned pos)
     return pos == 8 || pos == 13 || pos == 18 || pos == 23;
 }
 
+/* RFC 4122 text; stored in the order it is printed in, SMBIOS swaps it later. */
 static int uuid_set(const struct option_row *row, struct vm_config *config, const char *text,
                     struct why *why)
 {

@@ -40,7 +40,7 @@ void apic_enable(bool x2apic)
     if (x2apic)
         wrmsr(MSR_APIC_BASE, base | BASE_X2APIC);
     x2apic_on = x2apic;
-    apic_write(APIC_TPR, 0);
+    apic_write(APIC_TPR, 0); /* accept interrupts of every priority */
     apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
 }
 
@@ -62,6 +62,7 @@ uint32_t apic_id(void)
     return x2apic_on ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
 }
 
+/* "End of interrupt": until then the APIC holds back those of the same or a lower priority. */
 void apic_eoi(void)
 {
     apic_write(APIC_EOI, 0);
@@ -69,7 +70,7 @@ void apic_eoi(void)
 
 void apic_send(uint32_t id, uint32_t command)
 {
-    if (x2apic_on) {
+    if (x2apic_on) { /* one register of 64 bits, and no need to wait */
         wrmsr(MSR_X2APIC + APIC_ICR / 16, (uint64_t)id << 32 | command);
         return;
     }

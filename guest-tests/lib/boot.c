@@ -7,6 +7,10 @@
 #include "guest-tests/lib/string.h"
 #include "guest-tests/lib/test.h"
 
+/*
+ * start32.S and start64.S store what the boot loader left in the registers before C code runs; the
+ * assembler knows the structure by these offsets only.
+ */
 _Static_assert(offsetof(struct entry_state, eax) == ENTRY_EAX &&
                    offsetof(struct entry_state, info) == ENTRY_INFO &&
                    offsetof(struct entry_state, cr0) == ENTRY_CR0 &&
@@ -27,6 +31,7 @@ const char *boot_protocol(void)
     return names[entry_state.protocol];
 }
 
+/* Through memcpy, because a plain load through a cast pointer would be undefined behaviour. */
 uint32_t load32(uintptr_t at)
 {
     uint32_t value;
@@ -58,6 +63,10 @@ void boot_add_module(uint64_t start, uint64_t size, const char *name)
     string_copy(m->name, name, sizeof(m->name));
 }
 
+/*
+ * The first C function. There is no C library that would have called main: what main could rely on
+ * (a stack, cleared bss, a console) was set up just before or is set up here.
+ */
 void guest_start(void)
 {
     uintptr_t info = entry_state.info;

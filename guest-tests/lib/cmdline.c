@@ -2,6 +2,7 @@
 #include "guest-tests/lib/boot.h"
 #include "guest-tests/lib/string.h"
 
+/* Words are separated by blanks; there is no quoting, unlike in Linux. */
 static const char *next_word(const char *at)
 {
     while (*at && *at != ' ')

@@ -6,12 +6,13 @@
 
 void console_init(void)
 {
-    out8(PORT_UART + UART_IER, 0);
+    out8(PORT_UART + UART_IER, 0); /* no interrupts: we ask */
     out8(PORT_UART + UART_LCR, LCR_DLAB | LCR_8N1);
     out8(PORT_UART + UART_DATA, 1); /* 115200 / 1 bits per second */
-    out8(PORT_UART + UART_IER, 0);
+    out8(PORT_UART + UART_IER, 0);  /* while DLAB is set: the divisor's high byte */
     out8(PORT_UART + UART_LCR, LCR_8N1);
     out8(PORT_UART + UART_FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_CLEAR_TX);
+    /* "Here I am, send": lines that a terminal at the other end may wait for. */
     out8(PORT_UART + UART_MCR, MCR_DTR | MCR_RTS);
 }
 

@@ -31,6 +31,8 @@ static struct gate idt[VECTORS] __attribute__((aligned(16)));
 static trap_handler *handlers[VECTORS];
 unsigned trap_unexpected;
 
+/* A gate says where to go, with which code segment, and what happens to the interrupt flag. The
+ * address is cut in three, for the sake of the 16-bit processor that had the first such table. */
 static void set_gate(unsigned vector)
 {
     uintptr_t at = (uintptr_t)trap_stubs + vector * STUB_SIZE;
@@ -67,6 +69,7 @@ void trap_set_handler(unsigned vector, trap_handler *handler)
     handlers[vector] = handler;
 }
 
+/* The address whose access caused the last page fault. */
 static uint64_t read_cr2(void)
 {
     uint64_t value;
@@ -75,6 +78,7 @@ static uint64_t read_cr2(void)
     return value;
 }
 
+/* All that helps to find the instruction: `objdump -d` of the image shows what is at rip. */
 static void report(const struct trap_frame *f)
 {
     static const char *const names[32] = {

@@ -11,8 +11,10 @@
 #define GIB        (UINT64_C(1) << 30)
 #define LARGE_PAGE (UINT64_C(1) << 21)
 
+/* The level-3 table of page_map.S: one entry for each GiB of the first 512. */
 extern uint64_t page_directory_pointers[ENTRIES];
 
+/* Level-2 tables that wait to be used: there is no allocator. */
 static uint64_t spare[SPARES][ENTRIES] __attribute__((aligned(4096)));
 static unsigned spares_used;
 

@@ -82,6 +82,8 @@ static void put_number(struct output *out, const struct spec *spec, uint64_t val
     put_padded(out, spec, digits + at, sizeof(digits) - at);
 }
 
+/* va_arg must name the type that was passed: reading an int as 64 bits takes half of it from the
+ * next argument. */
 static uint64_t get_unsigned(const struct spec *spec, va_list *args)
 {
     if (spec->longs == 0)
@@ -96,6 +98,7 @@ static int64_t get_signed(const struct spec *spec, va_list *args)
     return spec->longs == 1 ? va_arg(*args, long) : va_arg(*args, long long);
 }
 
+/* Reads flags, width and length after the %; returns where the conversion's letter stands. */
 static const char *parse(const char *format, struct spec *spec)
 {
     *spec = (struct spec){.width = 0};

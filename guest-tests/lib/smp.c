@@ -14,6 +14,7 @@ extern const char trampoline_start[], trampoline_end[];
 uint32_t ap_stack; /* read by trampoline.S: address of the stack's end */
 void ap_start(void);
 
+/* One each: an interrupt may come at any time, and two CPUs on one stack would overwrite it. */
 static char stacks[SMP_MAX_CPUS][AP_STACK_SIZE] __attribute__((aligned(16)));
 
 /* What the AP that is starting needs. APs start one after the other, so one set is enough. */
@@ -46,9 +47,9 @@ bool smp_start(uint32_t id, bool x2apic, smp_main *main)
     ap_x2apic = x2apic;
     ap_running = 0;
 
-    apic_send(id, ICR_INIT);
+    apic_send(id, ICR_INIT); /* reset, then wait for a startup message */
     delay_us(100);
-    apic_send(id, ICR_STARTUP | TRAMPOLINE_GPA >> 12);
+    apic_send(id, ICR_STARTUP | TRAMPOLINE_GPA >> 12); /* begin at that page */
     if (wait_until(&ap_running, 1))
         return true;
     apic_send(id, ICR_STARTUP | TRAMPOLINE_GPA >> 12); /* the manual asks for a second try */

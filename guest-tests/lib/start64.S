@@ -29,6 +29,7 @@ guest_entry:
     rdmsr
     test $EFER_LMA, %eax
     jnz linux64_entry
+    /* From here on 32-bit code. EAX back, for it tells whether the loader was a Multiboot one. */
     mov %edi, %eax
     mov $PROTOCOL_MULTIBOOT, %edi
     jmp entry32
@@ -51,6 +52,7 @@ entry32:
     mov %es, entry_state + ENTRY_ES
     mov %ss, entry_state + ENTRY_SS
     str entry_state + ENTRY_TR
+    /* Neither protocol gives us a stack. Only now is one needed: EFLAGS can be read no other way. */
     mov $boot_stack_top, %esp
     pushf
     popl entry_state + ENTRY_EFLAGS
@@ -63,15 +65,15 @@ entry32:
  */
     .globl enter_long_mode
 enter_long_mode:
-    lgdt gdt_pointer
+    lgdt gdt_pointer /* segments of our own; nothing changes until a register is loaded */
     mov %cr4, %eax
-    or $CR4_PAE, %eax
+    or $CR4_PAE, %eax /* page table entries of 8 bytes, which long mode demands */
     mov %eax, %cr4
     mov $page_map, %eax
-    mov %eax, %cr3
+    mov %eax, %cr3 /* where the page tables are; not used before paging is on */
     mov $MSR_EFER, %ecx
     rdmsr
-    or $EFER_LME, %eax
+    or $EFER_LME, %eax /* "long mode, as soon as paging is switched on" */
     wrmsr
     mov %cr0, %eax
     and $~CR0_NW_CD, %eax

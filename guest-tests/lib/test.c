@@ -10,6 +10,7 @@ static const char *group[GROUP_DEPTH];
 static unsigned groups;
 static unsigned checks, failures;
 
+/* "ok: pio: string: insb of 7": verdict, guest, groups, text. */
 static void print_line(const char *verdict, const char *what, va_list args)
 {
     printf("%s: %s: ", verdict, guest_name);
@@ -18,6 +19,7 @@ static void print_line(const char *verdict, const char *what, va_list args)
     vprintf(what, args);
 }
 
+/* The exit status of the guest is made of these two numbers when it ends. */
 static void count(bool holds)
 {
     checks++;
@@ -62,6 +64,7 @@ void check_xfail(bool holds, const char *reason, const char *what, ...)
     printf(": %s\n", reason);
 }
 
+/* Deeper groups are counted, so that begin and end still match, but not printed. */
 void group_begin(const char *name)
 {
     if (groups < GROUP_DEPTH)
