@@ -35,7 +35,7 @@ void *memmove(void *to, const void *from, size_t size)
     return to;
 }
 
-/* Not REPE CMPSB: it stops at the first difference, but then its counters need interpreting. */
+/* A loop will do: what is compared here is short. */
 int memcmp(const void *a, const void *b, size_t size)
 {
     const unsigned char *x = a, *y = b;

@@ -25,11 +25,13 @@ static void halt_for_ever(void)
     }
 }
 
+/* The keyboard controller of the PC/AT had a spare output pin, and IBM wired it to RESET. */
 static void reset_i8042(void)
 {
     out8(PORT_I8042, I8042_PULSE_RESET);
 }
 
+/* The FADT's reset register (ACPI 6.5, 4.8.3.6). */
 static void reset_acpi(void)
 {
     out8(POWER_RESET, RESET_VALUE);
@@ -54,6 +56,7 @@ static void triple_fault(void)
                      : "m"(empty), "a"(1), "c"(0));
 }
 
+/* As Linux prints it, with its time stamp. */
 static void print_panic(void)
 {
     printf("[    0.123456] Kernel panic - not syncing: test\n");
@@ -71,6 +74,7 @@ static void panic_reset(void)
     reset_i8042();
 }
 
+/* panic= and the like may power off in an orderly way: that is what then happened. */
 static void panic_poweroff(void)
 {
     print_panic();
@@ -96,6 +100,7 @@ static void pvpanic_silent(void)
     halt_for_ever();
 }
 
+/* Four that never end: busy, asleep with interrupts off and on, and talking. */
 static void spin(void)
 {
     for (;;)

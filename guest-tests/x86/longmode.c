@@ -24,6 +24,7 @@ static void on_fault(struct trap_frame *frame)
     frame->rip += instruction_length;
 }
 
+/* That a register has 64 bits, and the rule that surprises those who know the 32-bit processor. */
 static void test_registers(void)
 {
     uint64_t out;
@@ -44,6 +45,7 @@ static void test_registers(void)
     check(rdmsr(MSR_EFER) & EFER_LMA, "EFER.LMA");
 }
 
+/* One exception without an error code, one with: isr.S must leave the same frame for both. */
 static void test_exceptions(void)
 {
     trap_set_handler(VECTOR_DIVIDE, on_fault);

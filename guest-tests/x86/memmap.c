@@ -31,6 +31,7 @@ static bool touches_hole(const struct boot_region *r)
     return r->start < HOLE_END && r->start + r->size > HOLE_START;
 }
 
+/* Linux sorts and repairs what it is told; small kernels take it as it is. */
 static void test_entries(void)
 {
     bool sized = true, sorted = true, hole_free = true;

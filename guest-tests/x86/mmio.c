@@ -16,6 +16,7 @@ const char guest_name[] = "mmio";
 
 static uint64_t ones;
 
+/* Writes first: what they leave behind would show in the reads. */
 static void test_widths(uintptr_t at, const char *where)
 {
     group_begin(where);
@@ -65,6 +66,7 @@ static void test_instructions(uintptr_t at)
     group_end();
 }
 
+/* Of the part below the device hole. */
 static uintptr_t end_of_ram(void)
 {
     uintptr_t end = 0;

@@ -16,6 +16,10 @@ const char guest_name[] = "pio";
 
 #define SCRATCH (PORT_UART + UART_SCRATCH)
 
+/*
+ * A device of byte registers: a wide access is one for each byte, low byte at the low port. The
+ * scratch register does nothing but keep a byte, and its neighbour MSR ignores writes.
+ */
 static void test_device(void)
 {
     uint32_t all;
@@ -23,7 +27,6 @@ static void test_device(void)
     group_begin("device");
     out8(SCRATCH, 0x5a);
     check_equal(in8(SCRATCH), 0x5a, "8 bits");
-    /* MSR is read-only here, so a 16-bit write at 0x3fe changes the scratch register alone. */
     out16(SCRATCH - 1, 0xa500);
     check_equal(in8(SCRATCH), 0xa5, "16 bits written");
     check_equal(in16(SCRATCH - 1) >> 8, 0xa5, "16 bits read: the high byte is the higher port");
@@ -36,6 +39,7 @@ static void test_device(void)
     group_end();
 }
 
+/* An open bus floats high: a driver that looks for its device must see ones, not zeroes. */
 static void test_unclaimed(void)
 {
     group_begin("unclaimed");

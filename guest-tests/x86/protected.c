@@ -39,6 +39,7 @@ static uint32_t read_cr0(void)
     return value;
 }
 
+/* start32.S has loaded our own segments; a hypervisor that lost one of them would show here. */
 static void test_state(void)
 {
     uint16_t cs, ss;
@@ -65,6 +66,7 @@ static void test_registers(void)
     check_equal(out, 0x55aa55aa, "push and pop 32 bits");
 }
 
+/* The same table as in long mode, with gates of half the size. */
 static void test_exception(void)
 {
     struct table_pointer pointer = {sizeof(idt) - 1, (uint32_t)(uintptr_t)idt};

@@ -49,6 +49,7 @@ static void read_once(struct time *t)
                        read(REG_DAY),     read(REG_MONTH),   read(REG_YEAR)};
 }
 
+/* Six registers cannot be read at one instant: equal twice means that no second went by. */
 static bool read_time(struct time *t)
 {
     struct time again;
@@ -64,6 +65,7 @@ static bool read_time(struct time *t)
     return false;
 }
 
+/* Binary-coded decimal: a digit in each half of the byte. */
 static bool is_bcd(uint8_t value)
 {
     return (value & 0xf) <= 9 && value >> 4 <= 9;

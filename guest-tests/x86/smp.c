@@ -23,6 +23,10 @@ struct cpu_report {
 static volatile struct cpu_report reports[SMP_MAX_CPUS];
 static volatile uint32_t arrived, replies;
 
+/*
+ * A CPU's id can be read in three places, by different users of it: its APIC (for interrupts),
+ * CPUID leaf 1 (8 bits, old) and leaf 0xb (topology). Linux complains when they disagree.
+ */
 static void fill_report(uint32_t id)
 {
     volatile struct cpu_report *r = &reports[id];
@@ -36,6 +40,7 @@ static void fill_report(uint32_t id)
 static void ap_main(uint32_t id)
 {
     fill_report(id);
+    /* Atomic, because another CPU may still be counting itself. */
     __atomic_fetch_add(&arrived, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -64,6 +69,7 @@ static void check_report(uint32_t id)
           r->leafb);
 }
 
+/* The CPU is asleep in HLT; the interrupt wakes it, and its answer proves that it came alone. */
 static void test_ipi(uint32_t id)
 {
     uint32_t before = replies;

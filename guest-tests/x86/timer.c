@@ -28,6 +28,7 @@ static void on_timer(struct trap_frame *frame)
     apic_eoi();
 }
 
+/* Counts down once; the interrupt comes when it reaches 0. */
 static void test_oneshot(void)
 {
     interrupts = 0;
@@ -43,6 +44,8 @@ static void test_oneshot(void)
     check_equal(interrupts, 1, "one-shot: one interrupt");
 }
 
+/* Starts again by itself. How many come is not exact: several may merge into one when we are slow.
+ */
 static void test_periodic(void)
 {
     interrupts = 0;
@@ -54,6 +57,7 @@ static void test_periodic(void)
     check(interrupts >= PERIODIC_COUNT, "periodic: keeps coming");
 }
 
+/* Waits until the time is really over, or the test would prove nothing. */
 static void test_disarmed_deadline(void)
 {
     uint64_t due = rdtsc() + CYCLES_LONG;
@@ -67,6 +71,8 @@ static void test_disarmed_deadline(void)
     check_equal(interrupts, 2, "TSC deadline: writing 0 disarms it");
 }
 
+/* Not an interval but a time: the TSC value at which the interrupt is due (SDM volume 3, 11.5.4.1).
+ */
 static void test_deadline(void)
 {
     uint64_t due;

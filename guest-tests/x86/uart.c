@@ -191,6 +191,10 @@ static void on_uart(struct trap_frame *frame)
     apic_eoi();
 }
 
+/*
+ * The line is edge triggered: the UART must lower it when the cause is served and raise it anew for
+ * the next one, or the driver waits for ever.
+ */
 static void test_interrupts(void)
 {
     size_t len = strlen(message);
