@@ -137,7 +137,7 @@ def peer_commands(build):
 
 def boot_script(name, runs, commands, out):
     # The logs stay beside the files under test, memory in the box, while time counts.
-    watch = stopwatch(name, runs, commands, "-e", "-t", "300", "-o", "LOGS", settle_ms=1000).replace("LOGS", '"$logs"', 1)
+    watch = stopwatch(name, runs, commands, "-e", "-t", "300", "-o", "LOGS", settle_ms=100).replace("LOGS", '"$logs"', 1)
     return (f"logs=$(mktemp -d -p .)\n{watch}\n"
             f"for log in \"$logs\"/*; do cp \"$log\" {shlex.quote(str(out))}/\"{name}.${{log##*/}}\"; done\n"
             "rm -r \"$logs\"")
@@ -268,7 +268,7 @@ def make(kind, quick, build, out):
     return [
         Row("first-byte", small, stopwatch("first-byte", many, first, settle_ms=20 if small == "direct" else 300), report_first_byte,
             {"commands": first, "hardware": kind == "real"}),
-        Row("first-byte-icount", "icount", stopwatch("first-byte-icount", 3, first, settle_ms=1000), report_first_byte,
+        Row("first-byte-icount", "icount", stopwatch("first-byte-icount", 3, first, settle_ms=100), report_first_byte,
             {"commands": first, "hardware": False}),
         Row("boot-icount", "icount", boot_script("boot-icount", 1 if quick else 2, every, out), report_boot_icount,
             {"commands": every, "out": out}),
