@@ -10,7 +10,7 @@ BED_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/v
                drivers/char/virtio_console fs/netfs/netfs fs/fscache/fscache net/9p/9pnet \
                net/9p/9pnet_virtio fs/9p/9p fs/overlayfs/overlay virt/lib/irqbypass \
                drivers/crypto/ccp/ccp arch/x86/kvm/kvm arch/x86/kvm/kvm-amd
-BED_FILES   := bin/agent=$(BED)/agent init=guest-tests/testbed/init copy=guest-tests/testbed/copy \
+BED_FILES   := bin/agent=$(BED)/agent bin/hold=$(BED)/hold init=guest-tests/testbed/init copy=guest-tests/testbed/copy \
                $(foreach m,$(BED_MODULES),modules/$(notdir $m).ko=$(BED)/modules/$(notdir $m).ko)
 BED_SRC     := guest-tests/testbed/frame.c guest-tests/testbed/frame.h
 BED_CFLAGS  := -std=gnu11 -O2 $(WARN) -I. -D_GNU_SOURCE
@@ -85,7 +85,12 @@ $(BED)/agent: guest-tests/testbed/agent.c $(BED_SRC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BED_CFLAGS) -static -s -o $@ $(filter %.c,$^) -lutil
 
-$(BED)/initrd.cpio: $(IMAGES)/make-initrd $(BED)/agent $(BED)/modules/stamp \
+$(BED)/hold: guest-tests/testbed/hold.c
+	@echo "  CC    $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BED_CFLAGS) -static -s -o $@ $<
+
+$(BED)/initrd.cpio: $(IMAGES)/make-initrd $(BED)/agent $(BED)/hold $(BED)/modules/stamp \
                     guest-tests/testbed/init guest-tests/testbed/copy
 	@echo "  CPIO  $@"
 	$(Q)$(IMAGES)/make-initrd $@ $(BED_FILES)
