@@ -94,6 +94,9 @@ static void *vcpu_main(void *opaque)
             vm_end(vm, &outcome);
             break;
         }
+        /* The write that ended the run is this vCPU's last instruction. */
+        if (atomic_load_explicit(&vm->ended, memory_order_acquire))
+            break;
         coalesce_note(&vm->coalesce, vcpu->run);
     }
     return NULL;

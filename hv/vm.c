@@ -38,6 +38,7 @@ void vm_end(struct vm *vm, const struct outcome *outcome)
         if ((outcome->end == END_REBOOT || outcome->end == END_TRIPLE_FAULT) &&
             console_watch_panicked(&vm->watch))
             vm->outcome.end = END_PANIC;
+        atomic_store_explicit(&vm->ended, true, memory_order_release);
         loop_stop(vm->loop);
     }
     pthread_mutex_unlock(&vm->end_lock);

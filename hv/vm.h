@@ -9,6 +9,7 @@
 #define HV_VM_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -58,6 +59,7 @@ struct vm {
 
     pthread_mutex_t end_lock; /* protects outcome; nothing else is locked while it is held */
     struct outcome outcome;   /* first end wins */
+    atomic_bool ended;        /* set (release) with outcome; vCPUs look (acquire) after each exit */
     uint64_t start_ns;        /* loop_now_ns when hv started */
 };
 
