@@ -27,7 +27,7 @@ testbed: $(addprefix $(BED)/,vmlinux initrd.cpio link tsc-khz)
 run: deps-build guests
 	@$(MAKE) --no-print-directory all
 	@[ "$$(guest-tests/kvm-kind)" = real ] || $(MAKE) --no-print-directory testbed
-	@guest-tests/boot '$(KERNEL)' '$(INITRD)' '$(ARGS)'
+	@guest-tests/boot "$$KERNEL" "$$INITRD" "$$ARGS"
 
 #: make check-testbed   what guest-tests/testbed/run promises
 check-testbed: testbed guests
