@@ -146,7 +146,6 @@ static void put_code(struct probe_vm *p, unsigned kind, uint32_t loops)
 {
     bool long_mode = kinds[kind].long_mode;
 
-    assert(p->ram);
     memcpy(p->ram + PROBE_CODE, long_mode ? code64 : code16,
            long_mode ? sizeof(code64) : sizeof(code16));
     store_le32(p->ram + PROBE_CODE + (long_mode ? 1 : 2), loops);
@@ -202,8 +201,10 @@ static int measure(struct probe_vm *p, unsigned kind, struct arch_probe *out)
 {
     double few, many;
     uint64_t start;
-    int err = best_time(p, kind, LOOPS_FEW, &few);
+    int err;
 
+    assert(p->ram && p->run);
+    err = best_time(p, kind, LOOPS_FEW, &few);
     out->instruction_ns = few / (2.0 * LOOPS_FEW);
     if (!err && out->instruction_ns < ARCH_PROBE_EMULATED_NS) {
         err = best_time(p, kind, LOOPS_MANY, &many);
