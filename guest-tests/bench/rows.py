@@ -121,17 +121,17 @@ def peer_commands(build):
     """kvmtool and Firecracker, where the environment names them."""
     commands = {}
     if os.environ.get("PEER_LKVM"):
-        commands["kvmtool"] = [os.environ["PEER_LKVM"], "run", "--name", "bench", "-k", KERNEL + "vmlinuz", "-i",
+        commands["kvmtool"] = [os.path.abspath(os.environ["PEER_LKVM"]), "run", "--name", "bench", "-k", KERNEL + "vmlinuz", "-i",
                                KERNEL + "initrd.cpio", "-m", "256", "-c", "1", "--console", "serial",
                                "--network", "mode=none", "-p", APPEND]
     if os.environ.get("PEER_FIRECRACKER"):
         # It has no power-off, only a reset by the keyboard controller, so its guest reboots instead.
         boot = {"kernel_image_path": KERNEL + "vmlinux", "initrd_path": KERNEL + "initrd.cpio",
-                "boot_args": APPEND + ' reboot=k hv.cmd="cat /proc/uptime; reboot -f"'}
+                "boot_args": APPEND + ' reboot=k hv.cmd="echo hv-report: uptime-at-init $(cat /proc/uptime); reboot -f"'}
         config = {"boot-source": boot, "drives": [], "machine-config": {"vcpu_count": 1, "mem_size_mib": 256}}
         path = Path(build) / "firecracker.json"
         path.write_text(json.dumps(config), encoding="utf-8")
-        commands["firecracker"] = [os.environ["PEER_FIRECRACKER"], "--no-api", "--config-file", str(path)]
+        commands["firecracker"] = [os.path.abspath(os.environ["PEER_FIRECRACKER"]), "--no-api", "--config-file", str(path)]
     return commands
 
 
