@@ -259,8 +259,10 @@ static int create_vcpus(struct vm *vm)
         return -EINVAL;
     }
     vm->vcpu = calloc(count, sizeof(*vm->vcpu));
-    if (!vm->vcpu)
+    if (!vm->vcpu) {
+        log_error("--cpus %u: %s", count, strerror(ENOMEM));
         return -ENOMEM;
+    }
     for (; vm->vcpu_count < count; vm->vcpu_count++) {
         int err = vcpu_create(&vm->vcpu[vm->vcpu_count], vm, vm->vcpu_count);
 
@@ -278,9 +280,14 @@ static int create_coalesce(struct vm *vm)
     for (unsigned i = 0; vm->config->coalesce && i < vm->device_count; i++) {
         const struct device_place *place = vm->device[i].place;
 
-        if (place->batched && place->bus == DEVICE_PORT)
-            return coalesce_init(&vm->coalesce, vm->fd, vm->vcpu[0].run, (uint16_t)place->base,
-                                 &vm->port, vm->loop);
+        if (place->batched && place->bus == DEVICE_PORT) {
+            int err = coalesce_init(&vm->coalesce, vm->fd, vm->vcpu[0].run, (uint16_t)place->base,
+                                    &vm->port, vm->loop);
+
+            if (err)
+                log_error("batched serial output: %s (try --coalesce off)", strerror(-err));
+            return err;
+        }
     }
     return 0;
 }

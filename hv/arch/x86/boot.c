@@ -68,8 +68,10 @@ static int write_cmdline(struct boot *b, const struct kernel *kernel)
     size_t len, most = kernel->cmdline_max;
 
     b->cmdline = make_cmdline(b->vm->config);
-    if (!b->cmdline)
+    if (!b->cmdline) {
+        log_error("the kernel command line: %s", strerror(ENOMEM));
         return -ENOMEM;
+    }
     len = strlen(b->cmdline);
     if (most > LAYOUT_CMDLINE_MAX - 1)
         most = LAYOUT_CMDLINE_MAX - 1;
@@ -214,7 +216,7 @@ static int build_multiboot(struct boot *b, uint8_t *buf, size_t cap)
     int err;
 
     if (!cmdline)
-        return -ENOMEM;
+        return -ENOMEM; /* write_info says so */
     in.cmdline = cmdline;
     for (unsigned i = 0; i < in.module_count; i++)
         module[i] =
@@ -281,8 +283,10 @@ int arch_load(struct vm *vm)
     int err;
 
     vm->arch = calloc(1, sizeof(*vm->arch));
-    if (!vm->arch)
+    if (!vm->arch) {
+        log_error("%s: %s", vm->config->kernel, strerror(ENOMEM));
         return -ENOMEM;
+    }
     kernel = &vm->arch->kernel;
     vm->arch->info_gpa = LAYOUT_BOOT_INFO;
     err = image_open(&image, vm->config->kernel);
