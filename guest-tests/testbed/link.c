@@ -2,10 +2,11 @@
  * Starts the box (a QEMU), runs one command in it through agent, and ends with the command's
  * status.
  *
- * usage: link [-l LOG] [-t SECONDS] [-y PATH]... [-T] [-v] -- QEMU ARG... -- COMMAND ARG...
+ * usage: link [-l LOG] [-t SECONDS] [-s SECONDS] [-y PATH]... [-T] [-v] -- QEMU ARG...
+ *             -- COMMAND ARG...
  *   -l  keep the box's console and QEMU's messages in LOG   -t  kill all after SECONDS, status 124
  *   -y  hold PATH in the box's memory                       -T  give COMMAND a terminal
- *   -v  print timings on stderr
+ *   -v  print timings on stderr                             -s  what STALL_SECONDS is else
  * QEMU finds the stream to agent at descriptor 3 and the log at descriptor 4.
  *
  * `run` execs this program, so there is one process to signal, and QEMU dies with it whatever kills
@@ -40,11 +41,16 @@
 #define LOG_FD         4
 /* A box on a busy machine is slow, but not this slow: something is wrong with it. */
 #define START_SECONDS 120
+/* A kernel that says nothing for so long while it starts is frozen (QEMU 7.2 now and then misses a
+ * patch of code that another processor made). Nothing has run in it yet, so it is started again. */
+#define STALL_SECONDS 20
+#define STARTS_MAX    3
 #define LOG_TAIL      1500
 
 struct options {
     const char *log;
     double limit; /* seconds; 0: none */
+    double stall; /* seconds */
     bool tty;
     bool verbose;
     char **copies; /* argc entries are enough */
@@ -53,7 +59,7 @@ struct options {
     char **command;
 };
 
-static struct options opt;
+static struct options opt = {.stall = STALL_SECONDS};
 /* What was read from our input and is on its way: the box may be slower than we are. */
 struct input {
     char data[sizeof(struct frame_head) + FRAME_DATA_MAX];
@@ -66,9 +72,13 @@ static struct input input;
 static pid_t qemu_pid = -1;
 static int sock = -1;
 static int signal_fd = -1;
+static sigset_t signals_before;
 static int log_fd = -1;
 static bool ready; /* agent has spoken */
 static double started;
+static double log_grew;
+static off_t log_size;
+static int starts;
 static bool raw;
 static struct termios cooked;
 
@@ -144,12 +154,15 @@ static void put_at(int fd, int place)
         dup2(fd, place);
 }
 
-static void start_box(const sigset_t *old)
+static void start_box(void)
 {
     const struct timeval send_limit = {.tv_sec = START_SECONDS};
     pid_t parent = getpid();
     int pair[2];
 
+    starts++;
+    log_grew = now();
+    log_size = 0;
     log_fd = memfd_create("testbed-log", MFD_CLOEXEC);
     if (log_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         fprintf(stderr, "testbed: cannot make the link to the box: %s\n", strerror(errno));
@@ -173,7 +186,7 @@ static void start_box(const sigset_t *old)
         put_at(log, STDERR_FILENO);
         put_at(end_fd, BOX_FD);
         put_at(log, LOG_FD);
-        sigprocmask(SIG_SETMASK, old, NULL);
+        sigprocmask(SIG_SETMASK, &signals_before, NULL);
         execvp(opt.qemu[0], opt.qemu);
         fprintf(stderr, "%s: %s\n", opt.qemu[0], strerror(errno));
         _exit(127);
@@ -251,6 +264,25 @@ static void take_signal(void)
         send_size();
 }
 
+/* Starts the box again if it froze before it could take the command. */
+static void check_start(void)
+{
+    off_t size = lseek(log_fd, 0, SEEK_END);
+
+    if (size != log_size) {
+        log_size = size;
+        log_grew = now();
+    }
+    if (now() - log_grew < opt.stall || starts == STARTS_MAX)
+        return;
+    fprintf(stderr, "testbed: the box froze while it started; starting it again\n");
+    stop_box();
+    keep_log();
+    close(sock);
+    close(log_fd);
+    start_box();
+}
+
 static void check_time(void)
 {
     double passed = now() - started;
@@ -271,6 +303,8 @@ static int time_left(void)
     if (!ready && left > START_SECONDS)
         left = START_SECONDS;
     left -= now() - started;
+    if (!ready && left > 1)
+        left = 1; /* check_start() looks at the log */
     return left < 0 ? 0 : left > 3600 ? 3600000 : (int)(left * 1000) + 1;
 }
 
@@ -404,6 +438,8 @@ __attribute__((noreturn)) static void serve(void)
         check_time();
         if (fds[1].revents & (POLLIN | POLLHUP))
             take_bytes();
+        else if (!ready)
+            check_start();
         if (fds[1].revents & POLLOUT)
             push_input();
         if (fds[2].revents)
@@ -415,8 +451,8 @@ __attribute__((noreturn)) static void serve(void)
 
 __attribute__((noreturn)) static void usage(void)
 {
-    fprintf(stderr, "usage: link [-l LOG] [-t SECONDS] [-y PATH]... [-T] [-v] -- QEMU ARG... -- "
-                    "COMMAND ARG...\n");
+    fprintf(stderr, "usage: link [-l LOG] [-t SECONDS] [-s SECONDS] [-y PATH]... [-T] [-v] "
+                    "-- QEMU ARG... -- COMMAND ARG...\n");
     exit(STATUS_NO_BOX);
 }
 
@@ -425,13 +461,16 @@ static void parse(int argc, char **argv)
     int c;
 
     opt.copies = calloc((size_t)argc, sizeof(*opt.copies));
-    while ((c = getopt(argc, argv, "+l:t:y:Tv")) != -1) {
+    while ((c = getopt(argc, argv, "+l:t:s:y:Tv")) != -1) {
         switch (c) {
         case 'l':
             opt.log = optarg;
             break;
         case 't':
             opt.limit = strtod(optarg, NULL);
+            break;
+        case 's':
+            opt.stall = strtod(optarg, NULL);
             break;
         case 'y':
             opt.copies[opt.ncopies++] = optarg;
@@ -460,7 +499,6 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     sigset_t mine;
-    sigset_t old;
     int fd;
 
     /* Our own descriptors must not land where the command's are expected. */
@@ -477,10 +515,10 @@ int main(int argc, char **argv)
     sigaddset(&mine, SIGHUP);
     sigaddset(&mine, SIGQUIT);
     sigaddset(&mine, SIGWINCH);
-    sigprocmask(SIG_BLOCK, &mine, &old);
+    sigprocmask(SIG_BLOCK, &mine, &signals_before);
     signal_fd = signalfd(-1, &mine, SFD_CLOEXEC);
     if (signal_fd < 0)
         return STATUS_NO_BOX;
-    start_box(&old);
+    start_box();
     serve();
 }
