@@ -35,11 +35,12 @@ struct chardev {
     struct hostfd out;
     uint64_t budget; /* bytes that may still go out */
     size_t head, used;
-    bool broken;      /* nobody will ever read: drop at once */
-    bool stalled;     /* the reader is slow: wait for EPOLLOUT */
-    bool timer_armed; /* out_timer will look at the ring */
-    bool owes_drain;  /* the device saw a full ring */
-    bool told;        /* one message for a stream of losses */
+    uint64_t flushed_ns; /* when the ring was last written out */
+    bool broken;         /* nobody will ever read: drop at once */
+    bool stalled;        /* the reader is slow: wait for EPOLLOUT */
+    bool timer_armed;    /* out_timer will look at the ring */
+    bool owes_drain;     /* the device saw a full ring */
+    bool told;           /* one message for a stream of losses */
     struct chardev_stats stats;
 
     struct hostfd in;
@@ -120,6 +121,7 @@ static void handle_refusal(struct chardev *chr, size_t n, int error)
 /* Writes until the ring is empty or the host stalls: at most one ring's worth of work. */
 static void flush_ring(struct chardev *chr)
 {
+    chr->flushed_ns = loop_now_ns();
     while (chr->used > 0 && !chr->stalled) {
         size_t n = CHARDEV_RING_BYTES - chr->head;
         ssize_t done;
@@ -173,6 +175,14 @@ static void ring_put(struct chardev *chr, const uint8_t *buf, size_t len)
     chr->used += len;
 }
 
+/* The ring holds `taken` new bytes. Only what follows closely on a write is worth gathering. */
+static bool flush_is_due(const struct chardev *chr, const uint8_t *buf, size_t taken)
+{
+    if (chr->used >= CHARDEV_FLUSH_BYTES || memchr(buf, '\n', taken))
+        return true;
+    return chr->used == taken && loop_now_ns() - chr->flushed_ns >= CHARDEV_LAG_MS * NS_PER_MS;
+}
+
 size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
 {
     size_t taken = 0;
@@ -190,7 +200,7 @@ size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
         taken = taken < len ? taken : len;
         ring_put(chr, buf, taken);
         note_room(chr);
-        if (chr->used >= CHARDEV_FLUSH_BYTES || memchr(buf, '\n', taken))
+        if (flush_is_due(chr, buf, taken))
             flush_ring(chr);
     }
     chr->stats.dropped += len - taken;

@@ -4,7 +4,8 @@
  * only as fast as the device asks for it.
  *
  * Output: chardev_write copies into a ring. The ring goes to the fd at a newline, when
- * CHARDEV_FLUSH_BYTES are waiting, and at the latest CHARDEV_LAG_MS after the first byte. How the
+ * CHARDEV_FLUSH_BYTES are waiting, at once when nothing went for CHARDEV_LAG_MS, and else at the
+ * latest that long after the first byte. How the
  * fd is written without blocking is hostfd.h's business. When the reader stalls the ring fills,
  * chardev_room tells the device (which can hold its guest back as real hardware would), and bytes
  * beyond it are dropped and counted. A regular file is bounded by `limit`; ENOSPC and EFBIG drop
