@@ -17,9 +17,10 @@ CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VE
            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--as-needed,-z,relro,-z,noexecstack \
            $(if $(SAN),-fsanitize=$(SAN))
-LIBS    := -ljansson
+LIBS    := -ljansson -luring
 
-SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c firmware/*.c)
+SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c devices/virtio/*.c \
+           devices/block/*.c devices/net/*.c devices/pci/*.c firmware/*.c)
 OBJ     := $(SRC:%.c=$(B)/obj/%.o)
 LIB_OBJ := $(filter-out $(B)/obj/hv/main.o,$(OBJ))
 TESTS   := $(patsubst %.c,$(B)/tests/%,$(wildcard devices/test/test_*.c hv/test/test_*.c \

@@ -1,0 +1,14 @@
+/*
+ * The create functions of the virtio device models, for the device table. `text` is the value of
+ * the device's option (--disk, --net, ...). 0, or -errno after one logged line. Main thread, before
+ * vCPUs run; files and sockets are opened here and nowhere later.
+ */
+#ifndef HV_VIRTIO_MODELS_H
+#define HV_VIRTIO_MODELS_H
+
+#include "devices/core/params.h"
+
+struct loop;
+struct virtio;
+
+#endif
