@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "devices/core/log.h"
+#include "devices/core/nearest.h"
 #include "devices/core/util.h"
 #include "devices/table.h"
 #include "hv/arch/arch.h"
 #include "hv/cmd.h"
 #include "hv/config.h"
-#include "hv/config_nearest.h"
 #include "hv/mode.h"
 
 static void print_doctor(FILE *out)

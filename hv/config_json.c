@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "devices/core/log.h"
+#include "devices/core/nearest.h"
 #include "devices/core/util.h"
-#include "hv/config_nearest.h"
 #include "hv/config_table.h"
 #include "hv/loader/loader.h"
 

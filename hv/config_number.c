@@ -4,88 +4,27 @@
  */
 #include "hv/config_number.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "devices/core/number.h"
 #include "devices/core/util.h"
 #include "hv/config_table.h"
 
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-/* The first row is the meaning of a bare number. Names are compared without regard to case in
- * their first letter only: 1g is common, 1gIB is a mistake. */
-static const struct unit size_units[] = {
-    {"", MIB},          {"B", 1},
-    {"K", KIB},         {"M", MIB},
-    {"G", GIB},         {"T", UINT64_C(1) << 40},
-    {"KiB", KIB},       {"MiB", MIB},
-    {"GiB", GIB},       {"TiB", UINT64_C(1) << 40},
-    {"KB", 1000},       {"MB", 1000000},
-    {"GB", 1000000000}, {"TB", UINT64_C(1000000000000)},
-};
-
-static const struct unit time_units[] = {
+static const struct number_unit time_units[] = {
     {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000},
 };
 
-static bool unit_is(const char *text, const char *name)
-{
-    return toupper((unsigned char)text[0]) == toupper((unsigned char)name[0]) &&
-           (!*name || strcmp(text + 1, name + 1) == 0);
-}
-
-/* Decimal digits only: strtoull would take "-1", " 1" and "0x1". */
-static int parse_digits(const char **text, uint64_t *value)
-{
-    const char *s = *text;
-
-    if (!isdigit((unsigned char)*s))
-        return -EINVAL;
-    for (*value = 0; isdigit((unsigned char)*s); s++)
-        if (__builtin_mul_overflow(*value, 10, value) ||
-            __builtin_add_overflow(*value, (uint64_t)(*s - '0'), value))
-            return -ERANGE;
-    *text = s;
-    return 0;
-}
-
-/* The whole of `text` must be a number and one of the units. */
-static int parse_scaled(const char *text, const struct unit *units, size_t count, uint64_t *out)
-{
-    uint64_t value;
-    int err = parse_digits(&text, &value);
-
-    for (size_t i = 0; !err && i < count; i++)
-        if (unit_is(text, units[i].name))
-            return __builtin_mul_overflow(value, units[i].factor, out) ? -ERANGE : 0;
-    return err ? err : -EINVAL;
-}
-
 int parse_size(const char *text, uint64_t *bytes)
 {
-    return parse_scaled(text, size_units, ARRAY_SIZE(size_units), bytes);
+    return number_size(text, MIB, bytes);
 }
 
 int parse_duration(const char *text, uint64_t *ms)
 {
-    return parse_scaled(text, time_units, ARRAY_SIZE(time_units), ms);
-}
-
-/* Exact before short: what is written must read back to the same number of bytes. */
-void format_size(uint64_t bytes, char *buf, size_t len)
-{
-    static const char *const names[] = {"B", "K", "M", "G", "T"};
-    unsigned unit = 0;
-
-    for (; bytes && unit < ARRAY_SIZE(names) - 1 && bytes % 1024 == 0; unit++)
-        bytes /= 1024;
-    snprintf(buf, len, "%" PRIu64 "%s", bytes, bytes ? names[unit] : "");
+    return number_scaled(text, time_units, ARRAY_SIZE(time_units), ms);
 }
 
 void format_duration(uint64_t ms, char *buf, size_t len)
@@ -144,7 +83,7 @@ static int size_set(const struct option_row *row, struct vm_config *config, cons
 
     if (err == -EINVAL)
         return why_set(why, "not a size (like 64, 512M or 2G; a bare number is MiB)");
-    err = check_limits(row, value, err == -ERANGE, format_size, why);
+    err = check_limits(row, value, err == -ERANGE, number_format_size, why);
     if (!err)
         memcpy((char *)config + row->offset, &value, sizeof(value));
     return err;
@@ -156,7 +95,7 @@ static const char *size_format(const struct option_row *row, const struct vm_con
     uint64_t value;
 
     memcpy(&value, (const char *)config + row->offset, sizeof(value));
-    format_size(value, buf, OPTION_TEXT_MAX);
+    number_format_size(value, buf, OPTION_TEXT_MAX);
     return index == 0 ? buf : NULL;
 }
 
@@ -196,7 +135,7 @@ static int count_set(const struct option_row *row, struct vm_config *config, con
     const char *end = text;
     uint64_t value = 0;
     unsigned count;
-    int err = parse_digits(&end, &value);
+    int err = number_digits(&end, &value);
 
     if (err == -EINVAL || (!err && *end))
         return why_set(why, "not a number");

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "devices/core/log.h"
-#include "hv/config_nearest.h"
+#include "devices/core/nearest.h"
 #include "hv/config_table.h"
 
 #define SEE_HELP "see hv help run"

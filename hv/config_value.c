@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/core/nearest.h"
 #include "devices/core/util.h"
-#include "hv/config_nearest.h"
 #include "hv/config_number.h"
 #include "hv/config_table.h"
 #include "hv/mode.h"

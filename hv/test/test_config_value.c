@@ -2,7 +2,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "hv/config_nearest.h"
+#include "devices/core/nearest.h"
+#include "devices/core/number.h"
 #include "hv/config_number.h"
 #include "hv/mode.h"
 #include "hv/test/config_world.h"
@@ -150,7 +151,7 @@ START_TEST(sizes_are_written_in_their_largest_exact_unit)
     char text[40];
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        format_size(cases[i].value, text, sizeof(text));
+        number_format_size(cases[i].value, text, sizeof(text));
         ck_assert_str_eq(text, cases[i].text);
     }
 }
@@ -178,7 +179,7 @@ START_TEST(what_is_written_reads_back_equal)
         uint64_t value = (uint64_t)(unsigned)rand_r(&seed) << (i % 33), back = 0;
         char text[40];
 
-        format_size(value, text, sizeof(text));
+        number_format_size(value, text, sizeof(text));
         ck_assert_int_eq(parse_size(text, &back), 0);
         ck_assert_uint_eq(back, value);
         format_duration(value, text, sizeof(text));

@@ -1,9 +1,9 @@
 /*
  * "Did you mean ...?": the known word that is nearest to a mistyped one, for options, JSON keys,
- * verbs and modes. Pure; any thread.
+ * verbs, modes and keys of devices. Pure; any thread.
  */
-#ifndef HV_CONFIG_NEAREST_H
-#define HV_CONFIG_NEAREST_H
+#ifndef HV_CORE_NEAREST_H
+#define HV_CORE_NEAREST_H
 
 #define NEAREST_WORD_MAX 32 /* longer words are not compared: nobody mistypes a name that long */
 

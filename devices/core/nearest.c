@@ -1,5 +1,5 @@
 /* The edit distance behind "did you mean": optimal string alignment, three rows at a time. */
-#include "hv/config_nearest.h"
+#include "devices/core/nearest.h"
 
 #include <assert.h>
 #include <stdbool.h>
