@@ -70,9 +70,11 @@ static inline void guest_report(const struct guest_event_sink *sink, enum guest_
 struct dev_env {
     const struct gmem *mem;
     struct loop *loop;
-    struct chardev *console;      /* for devices that print; NULL: output is dropped */
-    struct irq_line irq;          /* by value */
-    struct guest_event_sink sink; /* by value */
+    struct chardev *console; /* for devices that print; NULL: output is dropped */
+    struct irq_line irq;     /* by value, as are those below */
+    struct msi_port msi;     /* for devices that send messages */
+    struct doorbell_port doorbell;
+    struct guest_event_sink sink;
 };
 
 void dev_init(struct dev *dev, const struct dev_ops *ops);

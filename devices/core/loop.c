@@ -404,3 +404,8 @@ void loop_stop(struct loop *loop)
         errno = saved_errno;
     errno = saved_errno;
 }
+
+bool loop_stopping(const struct loop *loop)
+{
+    return __atomic_load_n(&loop->stopping, __ATOMIC_ACQUIRE); /* loop_stop's release */
+}

@@ -47,6 +47,9 @@ int loop_run(struct loop *loop);
 /* Ends loop_run after the running callback; any thread; async-signal-safe. */
 void loop_stop(struct loop *loop);
 
+/* Whether loop_stop was called; any thread. */
+bool loop_stopping(const struct loop *loop);
+
 /* Handles what is ready now without waiting; for tests. Returns the number of callbacks run. */
 int loop_step(struct loop *loop);
 

@@ -43,9 +43,11 @@ struct virtq {
     bool packed, event_idx, indirect; /* negotiated */
     bool avail_wrap, used_wrap;       /* packed ring: 2.8.1 */
     bool signalled_valid;             /* `signalled` holds the used index of the last interrupt */
+    bool signalled_wrap;              /* packed ring: the wrap counter at that time */
     uint16_t next_avail, next_used;   /* our own copies; the guest cannot change them */
     uint16_t signalled;
     uint16_t in_flight; /* split: chains popped and not pushed; packed: their ring slots */
+    uint32_t busy;      /* requests that the host works on; virtio.c's, survives virtq_reset */
     const struct gmem *mem;
     uint8_t *desc_area, *driver_area, *device_area;
 };

@@ -125,9 +125,10 @@ void virtio_config_changed(struct virtio *v);
 /* The guest broke a rule: DEVICE_NEEDS_RESET (2.1.2), all queues stop. `why` is logged. */
 void virtio_broken(struct virtio *v, const char *why);
 
-/* A request goes to the host, or comes back: held by reset, save and destroy. */
-void virtio_busy(struct virtio *v);
-void virtio_done(struct virtio *v);
+/* A request of `queue` goes to the host, or comes back: reset waits for it. Not later than in
+ * ops->destroy, which ends all of them before it frees the device. */
+void virtio_busy(struct virtio *v, unsigned queue);
+void virtio_done(struct virtio *v, unsigned queue);
 
 /* The queue is active and the driver may be using it. */
 bool virtio_queue_ready(const struct virtio *v, unsigned queue);
