@@ -142,6 +142,38 @@ int kvm_coalesce_port(int vm, uint16_t port, uint32_t size, int enable)
                      &zone);
 }
 
+int kvm_irqfd(int vm, int fd, unsigned gsi, bool enable)
+{
+    struct kvm_irqfd irqfd = {
+        .fd = (uint32_t)fd, .gsi = gsi, .flags = enable ? 0 : KVM_IRQFD_FLAG_DEASSIGN};
+
+    return kvm_ioctl(vm, KVM_IRQFD, &irqfd);
+}
+
+int kvm_ioeventfd(int vm, int fd, uint64_t gpa, unsigned size, uint32_t match, bool enable)
+{
+    struct kvm_ioeventfd event = {.addr = gpa, .len = size, .fd = fd, .datamatch = match};
+
+    if (size)
+        event.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+    if (!enable)
+        event.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+    return kvm_ioctl(vm, KVM_IOEVENTFD, &event);
+}
+
+int kvm_set_gsi_routing(int vm, const struct kvm_irq_routing *routing)
+{
+    return kvm_ioctl(vm, KVM_SET_GSI_ROUTING, (void *)(uintptr_t)routing);
+}
+
+int kvm_signal_msi(int vm, uint64_t address, uint32_t data)
+{
+    struct kvm_msi msi = {
+        .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data};
+
+    return kvm_ioctl(vm, KVM_SIGNAL_MSI, &msi);
+}
+
 int kvm_run(int vcpu)
 {
     return ioctl(vcpu, KVM_RUN, 0) < 0 ? -errno : 0;

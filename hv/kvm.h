@@ -7,6 +7,7 @@
 #define HV_KVM_H
 
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,18 @@ int kvm_create_vcpu(int vm, unsigned id); /* file descriptor */
 int kvm_set_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t size, const void *host);
 int kvm_irq_line(int vm, unsigned gsi, unsigned level);
 int kvm_coalesce_port(int vm, uint16_t port, uint32_t size, int enable);
+
+/* A write to eventfd `fd` raises `gsi`, or no longer does; an I/O APIC pin gets an edge. */
+int kvm_irqfd(int vm, int fd, unsigned gsi, bool enable);
+
+/* A guest's write to `gpa` signals `fd`: any write with size 0, else one of that size and value. */
+int kvm_ioeventfd(int vm, int fd, uint64_t gpa, unsigned size, uint32_t match, bool enable);
+
+/* Replaces all routes from GSIs to interrupt controllers and messages. */
+int kvm_set_gsi_routing(int vm, const struct kvm_irq_routing *routing);
+
+/* Sends one message. The number of local APICs that took it; 0: the guest blocked it. */
+int kvm_signal_msi(int vm, uint64_t address, uint32_t data);
 
 /* Enters the guest. -EINTR: a signal or immediate_exit. The one KVM_RUN of hv. */
 int kvm_run(int vcpu);
