@@ -11,4 +11,7 @@
 struct loop;
 struct virtio;
 
+extern const struct params virtio_rng_params; /* --rng */
+int virtio_rng_create(const char *text, struct loop *loop, struct virtio **out);
+
 #endif
