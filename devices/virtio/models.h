@@ -14,4 +14,7 @@ struct virtio;
 extern const struct params virtio_rng_params; /* --rng */
 int virtio_rng_create(const char *text, struct loop *loop, struct virtio **out);
 
+extern const struct params virtio_balloon_params; /* --balloon; see balloon.h, too */
+int virtio_balloon_create(const char *text, struct loop *loop, struct virtio **out);
+
 #endif
