@@ -164,12 +164,13 @@ static size_t put_madt(struct buf *b, const struct acpi_machine *m)
     return madt;
 }
 
-static size_t put_xsdt(struct buf *b, uint64_t fadt, uint64_t madt)
+/* 5.2.8. `count` addresses; a machine without PCI has no last one. */
+static size_t put_xsdt(struct buf *b, const uint64_t *table, unsigned count)
 {
     size_t xsdt = acpi_table_begin(b, "XSDT", 1);
 
-    buf_le64(b, fadt);
-    buf_le64(b, madt);
+    for (unsigned i = 0; i < count; i++)
+        buf_le64(b, table[i]);
     acpi_table_end(b, xsdt);
     return xsdt;
 }
@@ -200,22 +201,30 @@ static int check(const struct acpi_machine *m, uint64_t gpa)
     if (check_ports(&m->uart, m->uart.size) || check_ports(&m->rtc, m->rtc.size) ||
         check_ports(&m->pvpanic, m->pvpanic.size) || check_ports(&m->power, ACPI_POWER_SIZE))
         return -EINVAL;
+    /* Ends are written as last addresses: a window up to 4 GiB is expressible, no window is not. */
+    if (m->pci.ecam &&
+        (m->pci.window_size == 0 || m->pci.window > UINT32_MAX - (m->pci.window_size - 1)))
+        return -EINVAL;
     return 0;
 }
 
 int acpi_build(const struct acpi_machine *m, uint64_t gpa, uint8_t *buf, size_t cap, size_t *len)
 {
     struct buf b = buf_over(buf, cap);
-    size_t dsdt, fadt, madt, xsdt;
+    uint64_t table[3];
+    unsigned count = 0;
+    size_t dsdt, xsdt;
     int err = check(m, gpa);
 
     if (err)
         return err;
     buf_zero(&b, RSDP_SIZE);
     dsdt = acpi_put_dsdt(&b, m);
-    fadt = put_fadt(&b, m, gpa + dsdt);
-    madt = put_madt(&b, m);
-    xsdt = put_xsdt(&b, gpa + fadt, gpa + madt);
+    table[count++] = gpa + put_fadt(&b, m, gpa + dsdt);
+    table[count++] = gpa + put_madt(&b, m);
+    if (m->pci.ecam)
+        table[count++] = gpa + acpi_put_mcfg(&b, &m->pci);
+    xsdt = put_xsdt(&b, table, count);
     set_rsdp(&b, gpa + xsdt);
     if (b.overflow)
         return -ENOSPC;

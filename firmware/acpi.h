@@ -1,6 +1,6 @@
 /*
- * Hardware-reduced ACPI tables (ACPI 6.5): RSDP, XSDT, FADT, MADT, DSDT. A pure builder: a
- * description in, bytes out.
+ * Hardware-reduced ACPI tables (ACPI 6.5): RSDP, XSDT, FADT, MADT, DSDT, and MCFG with PCI. A pure
+ * builder: a description in, bytes out.
  */
 #ifndef FIRMWARE_ACPI_H
 #define FIRMWARE_ACPI_H
@@ -13,6 +13,20 @@ struct acpi_port_device {
     uint16_t port;
     uint8_t size; /* bytes */
     int gsi;      /* edge triggered, active high */
+};
+
+/* A virtio device behind memory-mapped registers (LNRO0005). */
+struct acpi_virtio {
+    uint32_t gpa, size; /* bytes */
+    uint32_t gsi;       /* edge triggered, active high */
+};
+
+#define ACPI_MAX_VIRTIO 32
+
+/* A PCI host bridge of one bus. ecam 0: absent. */
+struct acpi_pci {
+    uint32_t ecam;                /* 1 MiB of configuration space, aligned to it */
+    uint32_t window, window_size; /* where memory BARs may lie */
 };
 
 struct acpi_machine {
@@ -30,6 +44,10 @@ struct acpi_machine {
      * button). .gsi: the generic event device's line, edge triggered.
      */
     struct acpi_port_device power;
+    struct acpi_pci pci;
+
+    struct acpi_virtio virtio[ACPI_MAX_VIRTIO];
+    unsigned virtio_count;
 };
 
 #define ACPI_POWER_SLEEP_CONTROL 0

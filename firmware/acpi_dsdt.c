@@ -52,6 +52,23 @@ static void put_pvpanic(struct aml *a, const struct acpi_port_device *pvpanic)
     aml_end(a);
 }
 
+/* The id is Linaro's for virtio-mmio; there is no other. */
+static void put_virtio(struct aml *a, const struct acpi_virtio *virtio, unsigned index)
+{
+    const char name[] = {'V', 'I', (char)('0' + index / 10), (char)('0' + index % 10), '\0'};
+
+    aml_device(a, name);
+    aml_name_string(a, "_HID", "LNRO0005");
+    aml_name_int(a, "_UID", index);
+    aml_name_int(a, "_CCA", 1); /* 6.2.17: its memory accesses are coherent */
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_memory32(a, virtio->gpa, virtio->size);
+    aml_interrupt(a, virtio->gsi, AML_EDGE);
+    aml_end(a);
+    aml_end(a);
+}
+
 /*
  * 5.6.9: hardware-reduced ACPI has no SCI. The generic event device's interrupt runs _EVT, which
  * reads the waiting events once (reading clears them) and passes them on.
@@ -110,6 +127,10 @@ size_t acpi_put_dsdt(struct buf *b, const struct acpi_machine *m)
     put_uart(&a, &m->uart);
     put_rtc(&a, &m->rtc);
     put_pvpanic(&a, &m->pvpanic);
+    for (unsigned i = 0; i < m->virtio_count; i++)
+        put_virtio(&a, &m->virtio[i], i);
+    if (m->pci.ecam)
+        acpi_put_pci(&a, &m->pci);
     if (m->power.port && m->power.gsi >= 0) {
         put_power_button(&a);
         put_event_device(&a, &m->power);

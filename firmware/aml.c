@@ -328,6 +328,40 @@ void aml_memory32(struct aml *a, uint32_t gpa, uint32_t size)
     buf_le32(a->out, size);
 }
 
+#define WINDOW_MEMORY 0
+#define WINDOW_BUSES  2
+#define WINDOW_FIXED  0x0c /* producer, positive decoding, both ends fixed */
+
+/* 6.4.3.5.3: word address space, with a 16-bit granularity of 0. */
+void aml_bus_range(struct aml *a, uint8_t first, uint8_t last)
+{
+    buf_u8(a->out, 0x88);
+    buf_le16(a->out, 13);
+    buf_u8(a->out, WINDOW_BUSES);
+    buf_u8(a->out, WINDOW_FIXED);
+    buf_u8(a->out, 0);
+    buf_le16(a->out, 0);
+    buf_le16(a->out, first);
+    buf_le16(a->out, last);
+    buf_le16(a->out, 0); /* no translation */
+    buf_le16(a->out, (uint16_t)(last - first + 1));
+}
+
+/* 6.4.3.5.2: double word address space. */
+void aml_memory_window(struct aml *a, uint32_t gpa, uint32_t size)
+{
+    buf_u8(a->out, 0x87);
+    buf_le16(a->out, 23);
+    buf_u8(a->out, WINDOW_MEMORY);
+    buf_u8(a->out, WINDOW_FIXED);
+    buf_u8(a->out, 1); /* writable, not cached */
+    buf_le32(a->out, 0);
+    buf_le32(a->out, gpa);
+    buf_le32(a->out, gpa + (size - 1));
+    buf_le32(a->out, 0); /* no translation */
+    buf_le32(a->out, size);
+}
+
 /* 6.4.3.6: bit 0 consumer, bit 1 edge, bit 2 active low, bit 3 shared. */
 void aml_interrupt(struct aml *a, uint32_t gsi, enum aml_trigger trigger)
 {

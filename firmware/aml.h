@@ -71,6 +71,10 @@ void aml_resources(struct aml *a);
 void aml_io(struct aml *a, uint16_t port, uint8_t size);
 void aml_memory32(struct aml *a, uint32_t gpa, uint32_t size); /* read/write, fixed */
 
+/* What a bridge passes on to the devices behind it: bus numbers, memory addresses. */
+void aml_bus_range(struct aml *a, uint8_t first, uint8_t last);
+void aml_memory_window(struct aml *a, uint32_t gpa, uint32_t size);
+
 enum aml_trigger { AML_LEVEL, AML_EDGE };
 
 /* Extended interrupt, active high, exclusive. */

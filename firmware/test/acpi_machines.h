@@ -9,7 +9,7 @@ struct named_machine {
     struct acpi_machine machine;
 };
 
-#define ACPI_MACHINES 8
+#define ACPI_MACHINES 10
 extern const struct named_machine acpi_machines[ACPI_MACHINES];
 
 #endif

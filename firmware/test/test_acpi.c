@@ -29,7 +29,7 @@ struct tables {
     struct guarded g;
     size_t len;
     uint64_t gpa;
-    const uint8_t *xsdt, *fadt, *madt, *dsdt;
+    const uint8_t *xsdt, *fadt, *madt, *dsdt, *mcfg; /* mcfg: NULL without PCI */
 };
 
 /* Finds the table at a guest address, and checks all that is true of every table. */
@@ -67,9 +67,10 @@ static struct tables build(const struct acpi_machine *m, uint64_t gpa)
     ck_assert_uint_eq(rd32(rsdp + 20), 36);
     ck_assert(all_zero(rsdp + 33, 3));
     t.xsdt = table_at(&t, rd64(rsdp + 24), "XSDT");
-    ck_assert_uint_eq(rd32(t.xsdt + 4), 36 + 2 * 8);
+    ck_assert_uint_eq(rd32(t.xsdt + 4), 36 + (m->pci.ecam ? 3 : 2) * 8);
     t.fadt = table_at(&t, rd64(t.xsdt + 36), "FACP");
     t.madt = table_at(&t, rd64(t.xsdt + 44), "APIC");
+    t.mcfg = m->pci.ecam ? table_at(&t, rd64(t.xsdt + 52), "MCFG") : NULL;
     t.dsdt = table_at(&t, rd64(t.fadt + FADT_X_DSDT), "DSDT");
     return t;
 }
@@ -202,6 +203,33 @@ START_TEST(port_devices_carry_port_and_interrupt)
 }
 END_TEST
 
+/* MCFG: PCI Firmware Specification 3.0, 4.1.2. */
+START_TEST(pci_has_a_bridge_a_window_and_reserved_configuration_space)
+{
+    const uint8_t crs[] = {0x88, 13,   0,    2,    0x0c, 0,    0, 0, 0, 0, 0, 0,    0,   0,
+                           1,    0,                                  /* bus 0 alone */
+                           0x47, 1,    0xf8, 0x0c, 0xf8, 0x0c, 1, 8, /* 0xcf8 to 0xcff */
+                           0x87, 23,   0,    0,    0x0c, 1,    0, 0, 0, 0, 0, 0,    0,   0xc0,
+                           0xff, 0xff, 0xff, 0xcf, 0,    0,    0, 0, 0, 0, 0, 0x10, 0x79};
+    const uint8_t ecam[] = {0x86, 9, 0, 1, 0, 0, 0, 0xe0, 0, 0, 0x10, 0, 0x79};
+    struct acpi_machine m = acpi_machines[0].machine;
+    struct tables t = build(&m, GPA);
+
+    ck_assert(!dsdt_has(&t, "PCI0", 4));
+    guarded_free(&t.g);
+    m.pci = (struct acpi_pci){.ecam = 0xe0000000, .window = 0xc0000000, .window_size = 0x10000000};
+    t = build(&m, GPA);
+    ck_assert(dsdt_has(&t, "PCI0\b_HID\x0c\x41\xd0\x0a\x08\b_CID\x0c\x41\xd0\x0a\x03", 24));
+    ck_assert(dsdt_has(&t, crs, sizeof(crs)));
+    ck_assert(dsdt_has(&t, "ECAM\b_HID\x0c\x41\xd0\x0c\x02", 14));
+    ck_assert(dsdt_has(&t, ecam, sizeof(ecam)));
+    ck_assert_uint_eq(rd32(t.mcfg + 4), 36 + 8 + 16);
+    ck_assert_uint_eq(rd64(t.mcfg + 44), 0xe0000000);
+    ck_assert(all_zero(t.mcfg + 52, 8)); /* segment 0, buses 0 to 0 */
+    guarded_free(&t.g);
+}
+END_TEST
+
 /* The field is read once: reading clears it. */
 START_TEST(event_method_reads_once_and_notifies_the_button)
 {
@@ -282,6 +310,13 @@ START_TEST(what_cannot_be_expressed_is_refused)
     m = good;
     m.power.port = 0xfff9;
     ck_assert_int_eq(build_bad(m, GPA), -EINVAL);
+    m = good;
+    m.pci = (struct acpi_pci){.ecam = 0xe0000000};
+    ck_assert_int_eq(build_bad(m, GPA), -EINVAL);
+    m.pci = (struct acpi_pci){.ecam = 0xe0000000, .window = 0xf0000000, .window_size = 0x10000001};
+    ck_assert_int_eq(build_bad(m, GPA), -EINVAL);
+    m.pci.window_size--;
+    ck_assert_int_eq(build_bad(m, GPA), 0);
 }
 END_TEST
 
@@ -311,6 +346,8 @@ START_TEST(dump_machine)
     write_table(dir, "facp", t.fadt);
     write_table(dir, "apic", t.madt);
     write_table(dir, "dsdt", t.dsdt);
+    if (t.mcfg)
+        write_table(dir, "mcfg", t.mcfg);
     guarded_free(&t.g);
 }
 END_TEST
@@ -329,6 +366,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, madt_lists_each_cpu_once_for_every_count, 1, 255);
     tcase_add_loop_test(t, dsdt_has_what_the_machine_has, 0, ACPI_MACHINES);
     tcase_add_test(t, port_devices_carry_port_and_interrupt);
+    tcase_add_test(t, pci_has_a_bridge_a_window_and_reserved_configuration_space);
     tcase_add_test(t, event_method_reads_once_and_notifies_the_button);
     tcase_add_test(t, tables_above_4_gib_point_with_64_bits);
     tcase_add_loop_test(t, every_short_buffer_is_refused, 0, ACPI_MACHINES);
