@@ -155,7 +155,7 @@ bool virtq_must_notify(struct virtq *q)
         return false;
     /* What was pushed must be visible before the driver's wish is read: the driver writes its wish
      * and then looks for what was pushed. Pairs with its full barrier between the two. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    full_barrier();
     return q->packed ? packed_must_notify(q) : split_must_notify(q);
 }
 

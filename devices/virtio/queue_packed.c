@@ -172,6 +172,6 @@ bool packed_set_kicks(struct virtq *q, bool on)
     }
     ring_store_release(q->device_area + EVENT_FLAGS, flags);
     /* As in the split ring: our wish before our look. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    full_barrier();
     return is_available(q, ring_load_acquire(slot(q, q->next_avail) + DESC_FLAGS));
 }

@@ -59,6 +59,13 @@ static inline void ring_store_release(uint8_t *at, uint16_t v)
     __atomic_store_n((uint16_t *)(void *)at, v, __ATOMIC_RELEASE);
 }
 
+/* Between our store and a load that decides about the other side's. (Not __atomic_thread_fence: the
+ * thread sanitizer refuses it.) */
+static inline void full_barrier(void)
+{
+    __sync_synchronize();
+}
+
 /* Whether going from `before` to `after` passed `event` (2.7.7.1): 16-bit arithmetic on purpose. */
 static inline bool event_passed(uint16_t event, uint16_t after, uint16_t before)
 {

@@ -127,6 +127,6 @@ bool split_set_kicks(struct virtq *q, bool on)
     }
     /* Our wish must be visible before we look again; pairs with the driver's full barrier between
      * its index and its look at our wish. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    full_barrier();
     return on && ring_load_acquire(q->driver_area + RING_IDX) != q->next_avail;
 }
