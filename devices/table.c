@@ -1,8 +1,11 @@
 /* The device table: see table.h. Ports are those of a PC, where guests look for them. */
 #include "devices/table.h"
 
+#include <string.h>
+
 #include "devices/core/util.h"
 #include "devices/devices.h"
+#include "devices/virtio/models.h"
 
 /* Columns of a place: bus, base, size, interrupt line, output bytes that may come in batches. */
 /*
@@ -62,3 +65,24 @@ const struct device_type device_types[] = {
 };
 
 const unsigned device_type_count = ARRAY_SIZE(device_types);
+
+/* In the order in which a machine's devices are numbered. */
+const struct virtio_type virtio_types[] = {
+    {
+        .name = "virtio-rng",
+        .help = "random numbers of the host",
+        .option = "rng",
+        .params = &virtio_rng_params,
+        .create = virtio_rng_create,
+    },
+};
+
+const unsigned virtio_type_count = ARRAY_SIZE(virtio_types);
+
+const struct virtio_type *virtio_type_find(const char *option)
+{
+    for (unsigned i = 0; i < virtio_type_count; i++)
+        if (strcmp(virtio_types[i].option, option) == 0)
+            return &virtio_types[i];
+    return NULL;
+}

@@ -36,4 +36,26 @@ struct device_type {
 extern const struct device_type device_types[];
 extern const unsigned device_type_count;
 
+struct loop;
+struct params;
+struct virtio;
+
+/*
+ * A virtio device: there is one for each value of an option, behind the transport that --bus names
+ * and in the next free place. `create` gets that value (devices/virtio/models.h).
+ */
+struct virtio_type {
+    const char *name;            /* as in messages and `hv help devices` */
+    const char *help;            /* one line */
+    const char *option;          /* --OPTION makes one */
+    const struct params *params; /* what its value may say */
+    int (*create)(const char *text, struct loop *loop, struct virtio **out); /* 0 or -errno */
+};
+
+extern const struct virtio_type virtio_types[];
+extern const unsigned virtio_type_count;
+
+/* The row whose option is called `option`, or NULL. */
+const struct virtio_type *virtio_type_find(const char *option);
+
 #endif

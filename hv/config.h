@@ -18,6 +18,9 @@
 #define CONFIG_MAX_CPUS     254
 #define CONFIG_MIN_MEMORY   (UINT64_C(16) << 20)
 #define CONFIG_MAX_SET_REGS 16
+#define CONFIG_MAX_VIRTIO   16 /* devices of one kind */
+
+enum machine_bus { BUS_MMIO, BUS_PCI };
 
 enum memory_backing { BACKING_THP, BACKING_HUGE_2M, BACKING_HUGE_1G };
 
@@ -42,10 +45,16 @@ struct vm_config {
     uint8_t uuid[16];    /* --uuid, in the order of its text; random unless given */
     char *set_regs[CONFIG_MAX_SET_REGS]; /* --set-reg NAME=VALUE, checked by hv/arch */
     unsigned set_reg_count;
-    bool coalesce;     /* --coalesce on|off: batch serial output in the kernel */
-    bool print_config; /* --print-config */
-    bool verbose;      /* -v */
-    uint64_t given;    /* a bit for each row of the option table that was set by the user */
+    /* Virtio devices: the values of --disk, --net, ..., each a list of key=value. */
+    char *disk[CONFIG_MAX_VIRTIO], *net[CONFIG_MAX_VIRTIO], *rng[1], *balloon[1],
+        *virtio_console[1];
+    unsigned disk_count, net_count, rng_count, balloon_count, virtio_console_count;
+    enum machine_bus bus; /* --bus mmio|pci */
+    char *virtio;         /* --virtio; NULL: not given */
+    bool coalesce;        /* --coalesce on|off: batch serial output in the kernel */
+    bool print_config;    /* --print-config */
+    bool verbose;         /* -v */
+    uint64_t given;       /* a bit for each row of the option table that was set by the user */
 };
 
 void config_init(struct vm_config *config); /* defaults; never fails */

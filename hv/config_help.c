@@ -13,6 +13,7 @@
 static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_BOOT] = "What to boot",
     [GROUP_MACHINE] = "The machine",
+    [GROUP_DEVICES] = "Virtio devices (hv help devices lists their keys)",
     [GROUP_CONSOLE] = "Console, deadline, result",
     [GROUP_OTHER] = "Other",
 };

@@ -52,7 +52,14 @@ struct option_type {
 extern const struct option_type type_string, type_list, type_size, type_duration, type_count,
     type_choice, type_mode, type_bool, type_uuid;
 
-enum option_group { GROUP_BOOT, GROUP_MACHINE, GROUP_CONSOLE, GROUP_OTHER, GROUP_COUNT };
+enum option_group {
+    GROUP_BOOT,
+    GROUP_MACHINE,
+    GROUP_DEVICES,
+    GROUP_CONSOLE,
+    GROUP_OTHER,
+    GROUP_COUNT
+};
 
 enum option_role { ROLE_SETTING, ROLE_CONFIG_FILE, ROLE_HELP };
 
@@ -94,5 +101,11 @@ int check_not_empty(const char *text, struct why *why);
 int check_cmdline(const char *text, struct why *why);
 int check_name(const char *text, struct why *why);
 int check_set_reg(const char *text, struct why *why);
+int check_disk(const char *text, struct why *why);
+int check_net(const char *text, struct why *why);
+int check_rng(const char *text, struct why *why);
+int check_balloon(const char *text, struct why *why);
+int check_virtio_console(const char *text, struct why *why);
+int check_virtio(const char *text, struct why *why);
 
 #endif

@@ -22,6 +22,7 @@
 #include "hv/arch/arch.h"
 #include "hv/mode.h"
 #include "hv/vcpu.h"
+#include "hv/virtio_setup.h"
 
 /* After a panic the kernel is believed dead once its console has been silent for this long. */
 #define PANIC_SILENCE_NS (1500 * UINT64_C(1000000))
@@ -197,7 +198,7 @@ static void key_pressed(void *opaque, enum console_key key)
 const struct vm_device *vm_find_device(const struct vm *vm, const char *name)
 {
     for (unsigned i = 0; i < vm->device_count; i++)
-        if (strcmp(vm->device[i].type->name, name) == 0)
+        if (strcmp(vm->device[i].name, name) == 0)
             return &vm->device[i];
     return NULL;
 }
@@ -218,7 +219,8 @@ static int add_device(struct vm *vm, const struct device_type *type)
         return 0;
     if (vm->device_count == VM_MAX_DEVICES)
         return -ENOSPC;
-    *d = (struct vm_device){.type = type, .place = place, .pin = {vm->fd, place->gsi}};
+    *d = (struct vm_device){.name = type->name, .place = *place};
+    d->pin = (struct irq_pin){.vm_fd = vm->fd, .gsi = place->gsi};
     env.irq = irq_pin_line(&d->pin);
     err = type->create(&env, &d->dev);
     if (err)
@@ -227,19 +229,23 @@ static int add_device(struct vm *vm, const struct device_type *type)
     return bus_add(bus, place->base, place->size, d->dev);
 }
 
-/* The one walk over the device table at start-up; from here on the buses do not change. */
+/* The walks over the device table at start-up; from here on the buses do not change. */
 static int create_devices(struct vm *vm)
 {
+    int err;
+
     vm->port.name = "port";
     vm->mmio.name = "mmio";
     for (unsigned i = 0; i < device_type_count; i++) {
-        int err = add_device(vm, &device_types[i]);
-
+        err = add_device(vm, &device_types[i]);
         if (err) {
             log_error("device %s: %s", device_types[i].name, strerror(-err));
             return err;
         }
     }
+    err = virtio_setup(vm);
+    if (err)
+        return err;
     bus_freeze(&vm->port);
     bus_freeze(&vm->mmio);
     return 0;
@@ -278,7 +284,7 @@ static int create_vcpus(struct vm *vm)
 static int create_coalesce(struct vm *vm)
 {
     for (unsigned i = 0; vm->config->coalesce && i < vm->device_count; i++) {
-        const struct device_place *place = vm->device[i].place;
+        const struct device_place *place = &vm->device[i].place;
 
         if (place->batched && place->bus == DEVICE_PORT) {
             int err = coalesce_init(&vm->coalesce, vm->fd, vm->vcpu[0].run, (uint16_t)place->base,
@@ -290,6 +296,16 @@ static int create_coalesce(struct vm *vm)
         }
     }
     return 0;
+}
+
+static int create_irqchip(struct vm *vm)
+{
+    struct virtio_options options = virtio_setup_options(vm->config);
+    int err = arch_irqchip_create(vm);
+
+    if (!err)
+        irqchip_init(&vm->irqchip, vm->fd, options.irqfd, options.ioeventfd);
+    return err;
 }
 
 /* KVM_CREATE_VM is where a host without rights, memory or free hardware says so. */
@@ -328,7 +344,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns)
                              arch_hole_end)) ||
         (err = arch_load(vm)) || (err = create_kvm_vm(vm)) || (err = arch_vm_prepare(vm)) ||
         /* Each slot costs milliseconds once the interrupt controller exists. */
-        (err = memory_register(&vm->ram, vm->fd)) || (err = arch_irqchip_create(vm)) ||
+        (err = memory_register(&vm->ram, vm->fd)) || (err = create_irqchip(vm)) ||
         (err = create_vcpus(vm)) || (err = create_devices(vm)) || (err = create_coalesce(vm)))
         vm_destroy(vm);
     return err;
@@ -364,8 +380,13 @@ int vm_run(struct vm *vm)
 void vm_destroy(struct vm *vm)
 {
     coalesce_fini(&vm->coalesce);
-    while (vm->device_count)
-        dev_destroy(vm->device[--vm->device_count].dev);
+    while (vm->device_count) {
+        struct vm_device *d = &vm->device[--vm->device_count];
+
+        dev_destroy(d->dev);
+        irq_pin_close(&d->pin);
+    }
+    irqchip_fini(&vm->irqchip);
     console_close(&vm->console);
     while (vm->vcpu_count)
         vcpu_destroy(&vm->vcpu[--vm->vcpu_count]);

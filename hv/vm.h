@@ -25,7 +25,7 @@
 #include "hv/memory.h"
 #include "hv/outcome.h"
 
-#define VM_MAX_DEVICES 32
+#define VM_MAX_DEVICES 48
 
 struct arch_vm;
 struct vcpu;
@@ -33,8 +33,8 @@ struct loop;
 struct loop_timer;
 
 struct vm_device {
-    const struct device_type *type;
-    const struct device_place *place;
+    const char *name; /* of its row in the device table */
+    struct device_place place;
     struct dev *dev; /* owned */
     struct irq_pin pin;
 };
@@ -45,6 +45,7 @@ struct vm {
     int fd;        /* of the KVM virtual machine; owned; -1: none */
     int signal_fd; /* owned; -1: none */
     struct memory ram;
+    struct irqchip irqchip;
     struct bus port, mmio;
     struct loop *loop;
     struct console console;

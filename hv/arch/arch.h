@@ -25,6 +25,10 @@ extern const enum device_arch arch_devices;
 /* The guest-physical range that RAM leaves free for devices. */
 extern const uint64_t arch_hole, arch_hole_end;
 
+/* Where the machine's virtio device number `index` lies when it is memory-mapped. -ENOSPC: there is
+ * no interrupt line left. Pure. */
+int arch_virtio_place(unsigned index, struct device_place *place);
+
 /* Before memory slots and interrupt controller: what must be set on a bare VM. */
 int arch_vm_prepare(struct vm *vm);
 

@@ -20,6 +20,7 @@
 #include "hv/arch/x86/x86.h"
 #include "hv/loader/loader.h"
 #include "hv/mode.h"
+#include "hv/virtio_setup.h"
 #include "hv/vm.h"
 
 /* The registers that the guest reads about in the ACPI tables are those of devices/acpi_power.c. */
@@ -47,15 +48,19 @@ struct boot {
     uint64_t rsdp_gpa;
 };
 
-/* --cmdline or the mode's own line, then --append. The caller frees it. */
+/* --cmdline or the mode's own line, virtio devices if they are told there, then --append. The
+ * caller frees it. */
 static char *make_cmdline(const struct vm_config *config)
 {
     const char *base = config->cmdline ? config->cmdline : config->mode->cmdline;
-    char *line = NULL;
-    int n = config->append && *config->append
-                ? asprintf(&line, "%s%s%s", base, *base ? " " : "", config->append)
-                : asprintf(&line, "%s", base);
+    const char *append = config->append ? config->append : "";
+    char *virtio = virtio_setup_cmdline(config), *line = NULL;
+    int n = -1;
 
+    if (virtio)
+        n = asprintf(&line, "%s%s%s%s", base, virtio, *append && (*base || *virtio) ? " " : "",
+                     append);
+    free(virtio);
     return n < 0 ? NULL : line;
 }
 
@@ -115,6 +120,17 @@ static struct acpi_port_device acpi_place(const struct vm *vm, const char *name)
     return (struct acpi_port_device){.gsi = -1};
 }
 
+/* Announced here, or on the command line when asked for: never both. */
+static void add_virtio(struct acpi_machine *m, const struct vm_config *config)
+{
+    struct device_place place;
+
+    while (virtio_setup_in_acpi(config, m->virtio_count, &place) &&
+           m->virtio_count < ACPI_MAX_VIRTIO)
+        m->virtio[m->virtio_count++] =
+            (struct acpi_virtio){(uint32_t)place.base, (uint32_t)place.size, (uint32_t)place.gsi};
+}
+
 /* Built in place: the tables' addresses are absolute, and they are read where they lie. */
 static int write_acpi(struct boot *b)
 {
@@ -128,7 +144,10 @@ static int write_acpi(struct boot *b)
                              .power = acpi_place(vm, "acpi-power")};
     uint8_t *host = gmem_ptr(&vm->ram.guest, LAYOUT_ACPI, LAYOUT_ACPI_MAX);
     size_t len;
-    int err = host ? acpi_build(&m, LAYOUT_ACPI, host, LAYOUT_ACPI_MAX, &len) : -EFAULT;
+    int err;
+
+    add_virtio(&m, vm->config);
+    err = host ? acpi_build(&m, LAYOUT_ACPI, host, LAYOUT_ACPI_MAX, &len) : -EFAULT;
 
     if (err)
         log_error("ACPI tables: %s", strerror(-err));

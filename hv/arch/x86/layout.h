@@ -28,6 +28,10 @@
 #define LAYOUT_HOLE         0xc0000000
 #define LAYOUT_HOLE_END     0x100000000
 
+/* One page a virtio device, so that a guest can map each for itself. */
+#define LAYOUT_VIRTIO      0xd0000000
+#define LAYOUT_VIRTIO_STEP 0x1000
+
 #define LAYOUT_IOAPIC       0xfec00000
 #define LAYOUT_IDENTITY_MAP 0xfffbc000 /* one page that KVM keeps for real mode on Intel */
 #define LAYOUT_TSS          0xfffbd000 /* three pages, likewise */

@@ -1,8 +1,11 @@
 /* What an x86 virtual machine needs before its vCPUs: KVM's private pages and the irqchip. */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "devices/core/log.h"
+#include "devices/core/util.h"
+#include "devices/virtio/mmio.h"
 #include "hv/arch/arch.h"
 #include "hv/arch/x86/layout.h"
 #include "hv/kvm.h"
@@ -11,6 +14,20 @@
 const enum device_arch arch_devices = DEVICE_X86;
 const uint64_t arch_hole = LAYOUT_HOLE;
 const uint64_t arch_hole_end = LAYOUT_HOLE_END;
+
+/* Lines of the I/O APIC that nothing else of a PC has, from the top of what was ISA's. */
+int arch_virtio_place(unsigned index, struct device_place *place)
+{
+    static const int gsi[] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 5, 6, 7};
+
+    if (index >= ARRAY_SIZE(gsi))
+        return -ENOSPC;
+    *place = (struct device_place){.bus = DEVICE_MMIO,
+                                   .base = LAYOUT_VIRTIO + (uint64_t)index * LAYOUT_VIRTIO_STEP,
+                                   .size = VIRTIO_MMIO_SIZE,
+                                   .gsi = gsi[index]};
+    return 0;
+}
 
 int arch_vm_prepare(struct vm *vm)
 {

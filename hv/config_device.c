@@ -1,0 +1,49 @@
+/*
+ * The options that make virtio devices: their values are checked against the table of the device,
+ * wherever they came from. Main thread, at start-up.
+ */
+#include <errno.h>
+
+#include "devices/core/params.h"
+#include "devices/table.h"
+#include "hv/config_table.h"
+#include "hv/virtio_setup.h"
+
+static int check_device(const char *option, const char *text, struct why *why)
+{
+    const struct virtio_type *type = virtio_type_find(option);
+
+    if (!type)
+        return why_set(why, "this hv was built without such a device");
+    return params_check(type->params, virtio_setup_text(text), why->text, sizeof(why->text));
+}
+
+int check_disk(const char *text, struct why *why)
+{
+    return check_device("disk", text, why);
+}
+
+int check_net(const char *text, struct why *why)
+{
+    return check_device("net", text, why);
+}
+
+int check_rng(const char *text, struct why *why)
+{
+    return check_device("rng", text, why);
+}
+
+int check_balloon(const char *text, struct why *why)
+{
+    return check_device("balloon", text, why);
+}
+
+int check_virtio_console(const char *text, struct why *why)
+{
+    return check_device("virtio-console", text, why);
+}
+
+int check_virtio(const char *text, struct why *why)
+{
+    return params_check(&virtio_options, text, why->text, sizeof(why->text));
+}
