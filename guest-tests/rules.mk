@@ -3,7 +3,12 @@
 
 GUEST   := build/guest/x86_64
 BED     := build/testbed
-GUEST_FILES := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio standard/vmlinuz standard/vmlinux)
+GUEST_FILES := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio initrd-virtio.cpio root.img \
+               standard/vmlinuz standard/vmlinux)
+# The virtio drivers of Debian's cloud kernel, in an order in which they load.
+VIRTIO_MODULES := virtio/virtio virtio/virtio_ring virtio/virtio_mmio virtio/virtio_pci_modern_dev \
+               virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk net/net_failover \
+               net/virtio_net char/hw_random/virtio-rng char/virtio_console virtio/virtio_balloon
 IMAGES  := guest-tests/images
 # What the box loads, in the order of guest-tests/testbed/init.
 BED_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio \
@@ -56,6 +61,24 @@ $(GUEST)/initrd.cpio: $(IMAGES)/init $(IMAGES)/make-initrd | deps-test
 	@echo "  CPIO  $@"
 	@mkdir -p $(@D)
 	$(Q)$(IMAGES)/make-initrd $@ init=$<
+
+# What is above with the virtio drivers: for roots on disk (root=/dev/vda) and networks.
+$(GUEST)/initrd-virtio.cpio: $(IMAGES)/init $(IMAGES)/make-initrd build/cache/linux-cloud-amd64/vmlinuz \
+                             guest-tests/rules.mk | deps-test
+	@echo "  CPIO  $@"
+	@mkdir -p $(@D)/modules
+	$(Q)n=10; set --; tree=build/cache/linux-cloud-amd64/modules/kernel; \
+	for m in net/core/failover $(VIRTIO_MODULES:%=drivers/%); do \
+	    strip --strip-debug -o $(@D)/modules/$$n.ko $$tree/$$m.ko || exit; \
+	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/modules/$$n.ko; n=$$((n + 1)); \
+	done; \
+	$(IMAGES)/make-initrd $@ init=$< "$$@"
+
+# An ext4 file system to be a guest's root, with what tests of disks and networks need.
+$(GUEST)/root.img: $(IMAGES)/init $(IMAGES)/make-root | deps-test
+	@echo "  EXT4  $@"
+	@mkdir -p $(@D)
+	$(Q)$(IMAGES)/make-root $@ 192M $< fio iperf3
 
 $(BED)/vmlinux: $(GUEST)/standard/vmlinux
 	@mkdir -p $(@D)
