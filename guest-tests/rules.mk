@@ -13,7 +13,8 @@ IMAGES  := guest-tests/images
 # What the box loads, in the order of guest-tests/testbed/init.
 BED_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio \
                drivers/char/virtio_console fs/netfs/netfs fs/fscache/fscache net/9p/9pnet \
-               net/9p/9pnet_virtio fs/9p/9p fs/overlayfs/overlay virt/lib/irqbypass \
+               net/9p/9pnet_virtio fs/9p/9p fs/overlayfs/overlay drivers/net/tun drivers/net/dummy \
+               virt/lib/irqbypass \
                drivers/crypto/ccp/ccp arch/x86/kvm/kvm arch/x86/kvm/kvm-amd
 BED_FILES   := bin/agent=$(BED)/agent bin/hold=$(BED)/hold init=guest-tests/testbed/init copy=guest-tests/testbed/copy \
                $(foreach m,$(BED_MODULES),modules/$(notdir $m).ko=$(BED)/modules/$(notdir $m).ko)

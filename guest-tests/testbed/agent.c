@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -298,6 +299,13 @@ static int serve(struct command *cmd, int child_fd)
     return status;
 }
 
+/* As switch_root does: the tree becomes the root of the mount namespace. A mere chroot would deny
+ * the command user namespaces. */
+static int change_root(const char *tree)
+{
+    return chdir(tree) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 ? -1 : chroot(".");
+}
+
 int main(int argc, char **argv)
 {
     struct request req = {0};
@@ -319,7 +327,7 @@ int main(int argc, char **argv)
     child_fd = signalfd(-1, &child, SFD_CLOEXEC);
     if (!req.argc || !req.cwd || child_fd < 0)
         fail("testbed: no command");
-    if (chroot(argv[2]) < 0 || chdir(req.cwd) < 0)
+    if (change_root(argv[2]) < 0 || chdir(req.cwd) < 0)
         fail("testbed: %s: %s inside the box", req.cwd, strerror(errno));
     cmd.tty = req.tty;
     (req.tty ? start_on_terminal : start_on_pipes)(&req, &cmd);
