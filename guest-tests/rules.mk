@@ -76,10 +76,10 @@ $(GUEST)/initrd-virtio.cpio: $(IMAGES)/init $(IMAGES)/make-initrd build/cache/li
 	$(IMAGES)/make-initrd $@ init=$< "$$@"
 
 # An ext4 file system to be a guest's root, with what tests of disks and networks need.
-$(GUEST)/root.img: $(IMAGES)/init $(IMAGES)/make-root | deps-test
+$(GUEST)/root.img: $(IMAGES)/init $(IMAGES)/make-root $(wildcard $(IMAGES)/root-tests/*) | deps-test
 	@echo "  EXT4  $@"
 	@mkdir -p $(@D)
-	$(Q)$(IMAGES)/make-root $@ 192M $< fio iperf3
+	$(Q)$(IMAGES)/make-root $@ 192M $< $(IMAGES)/root-tests fio iperf3
 
 $(BED)/vmlinux: $(GUEST)/standard/vmlinux
 	@mkdir -p $(@D)
