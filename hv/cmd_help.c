@@ -8,6 +8,7 @@
 
 #include "devices/core/log.h"
 #include "devices/core/nearest.h"
+#include "devices/core/params.h"
 #include "devices/core/util.h"
 #include "devices/table.h"
 #include "hv/arch/arch.h"
@@ -87,6 +88,29 @@ static void print_device_modes(FILE *out, unsigned bits)
     fputs(separator[0] == ',' ? ")\n" : "\n", out);
 }
 
+static void print_param(FILE *out, const struct param_row *row)
+{
+    fprintf(out, "      %s%s%s  %s", row->key, row->arg ? "=" : "", row->arg ? row->arg : "",
+            row->help);
+    if (row->initial)
+        fprintf(out, " (%s)", row->initial);
+    fputs(row->required ? " (required)\n" : "\n", out);
+}
+
+/* What options make, with the keys of their values. */
+static void print_virtio_devices(FILE *out)
+{
+    fputs("\nVirtio devices, one for each option of the kind (--bus says how they are reached):\n",
+          out);
+    for (unsigned i = 0; i < virtio_type_count; i++) {
+        const struct virtio_type *type = &virtio_types[i];
+
+        fprintf(out, "\n  --%s: %s, %s\n", type->option, type->name, type->help);
+        for (const struct param_row *row = type->params->rows; row->key; row++)
+            print_param(out, row);
+    }
+}
+
 /* From the table that builds the machine, so help cannot be out of date. */
 static void print_devices(FILE *out)
 {
@@ -102,6 +126,7 @@ static void print_devices(FILE *out)
                 place_text(&type->place[arch_devices], place, sizeof(place)), type->help);
         print_device_modes(out, type->modes);
     }
+    print_virtio_devices(out);
 }
 
 static void print_modes(FILE *out)
