@@ -17,4 +17,7 @@ int virtio_rng_create(const char *text, struct loop *loop, struct virtio **out);
 extern const struct params virtio_balloon_params; /* --balloon; see balloon.h, too */
 int virtio_balloon_create(const char *text, struct loop *loop, struct virtio **out);
 
+extern const struct params virtio_console_params; /* --virtio-console; see console.h, too */
+int virtio_console_create(const char *text, struct loop *loop, struct virtio **out);
+
 #endif
