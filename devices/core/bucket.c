@@ -51,11 +51,18 @@ uint64_t bucket_wait(struct bucket *b, uint64_t n, uint64_t now_ns)
     return wait < UINT64_MAX ? (uint64_t)wait : UINT64_MAX;
 }
 
+/* A debt beyond that of the largest item grows no further: 128 bits must hold it. */
+void bucket_charge(struct bucket *b, uint64_t n)
+{
+    if (b->rate && b->level >= -(__int128)LARGEST * NS_PER_S)
+        b->level -= (__int128)clamp(n) * NS_PER_S;
+}
+
 uint64_t bucket_take(struct bucket *b, uint64_t n, uint64_t now_ns)
 {
     uint64_t wait = bucket_wait(b, n, now_ns);
 
-    if (!wait && b->rate)
-        b->level -= (__int128)clamp(n) * NS_PER_S;
+    if (!wait)
+        bucket_charge(b, n);
     return wait;
 }

@@ -30,4 +30,7 @@ uint64_t bucket_wait(struct bucket *b, uint64_t n, uint64_t now_ns);
 /* Takes `n` tokens and returns 0, or takes none and returns the nanoseconds to wait. */
 uint64_t bucket_take(struct bucket *b, uint64_t n, uint64_t now_ns);
 
+/* Takes `n` tokens whether they are there or not: for what happened already. */
+void bucket_charge(struct bucket *b, uint64_t n);
+
 #endif

@@ -13,6 +13,7 @@ struct net_ops {
     ssize_t (*recv)(struct net *net, unsigned queue, const struct iovec *iov, unsigned count);
     void (*want_read)(struct net *net, unsigned queue, bool on);
     void (*set_offloads)(struct net *net, unsigned offloads); /* may be NULL */
+    void (*set_queues)(struct net *net, unsigned pairs);      /* may be NULL */
 };
 
 /* Embedded first in each back end. */

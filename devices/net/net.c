@@ -118,13 +118,13 @@ void net_set_offloads(struct net *net, unsigned offloads)
 
 int net_send(struct net *net, unsigned queue, const struct iovec *iov, unsigned count)
 {
-    assert(queue < net->queues && count < NET_IOV_MAX);
+    assert(queue < net->queues && count < NET_IOV_MAX - 1);
     return net->ops->send(net, queue, iov, count);
 }
 
 ssize_t net_recv(struct net *net, unsigned queue, const struct iovec *iov, unsigned count)
 {
-    assert(queue < net->queues && count < NET_IOV_MAX);
+    assert(queue < net->queues && count < NET_IOV_MAX - 1);
     return net->ops->recv(net, queue, iov, count);
 }
 
@@ -132,6 +132,13 @@ void net_want_read(struct net *net, unsigned queue, bool on)
 {
     assert(queue < net->queues);
     net->ops->want_read(net, queue, on);
+}
+
+void net_set_queues(struct net *net, unsigned pairs)
+{
+    assert(pairs >= 1 && pairs <= net->queues);
+    if (net->ops->set_queues)
+        net->ops->set_queues(net, pairs);
 }
 
 bool net_link_up(const struct net *net)

@@ -21,7 +21,7 @@ struct net;
 #define NET_HEADER_BYTES 12
 #define NET_FRAME_MAX    (65536 + 14) /* largest frame with TSO, without the header */
 #define NET_QUEUES_MAX   16           /* pairs */
-#define NET_IOV_MAX      257          /* segments of one frame: a chain, and one to spare */
+#define NET_IOV_MAX      260          /* segments of one frame: a chain, a header, some to spare */
 
 /* Bits of net_offloads and net_set_offloads: what the peer of the guest accepts to receive, and
  * what the guest accepts (TUN_F_*). */
@@ -68,7 +68,7 @@ unsigned net_offloads(const struct net *net);
 void net_set_offloads(struct net *net, unsigned offloads);
 
 /*
- * One frame, header first, on queue pair `queue`; at most NET_IOV_MAX - 1 segments.
+ * One frame, header first, on queue pair `queue`; at most NET_IOV_MAX - 2 segments.
  *
  * send: 0 when it was taken or dropped for good; -EAGAIN: keep it, `writable` will be called.
  *
@@ -83,6 +83,9 @@ ssize_t net_recv(struct net *net, unsigned queue, const struct iovec *iov, unsig
  * batch that ended before -EAGAIN: frames may wait inside, where epoll does not see them.
  */
 void net_want_read(struct net *net, unsigned queue, bool on);
+
+/* Frames come on the first `pairs` queues only (1 to net_queues); all of them at first. */
+void net_set_queues(struct net *net, unsigned pairs);
 
 bool net_link_up(const struct net *net);
 unsigned net_queues(const struct net *net); /* pairs that are there: 1 unless a multiqueue tap */

@@ -37,6 +37,8 @@ struct tap_queue {
 
 struct tap {
     struct net net;
+    struct loop_timer *lost; /* the interface is gone: to be told without the device's lock */
+    unsigned attached;       /* queues that the kernel sends to */
     struct tap_queue queue[NET_QUEUES_MAX];
 };
 
@@ -47,15 +49,23 @@ static void watch_again(struct tap_queue *q)
 }
 
 /* The interface was deleted on the host: nothing more will come. */
-static void lose(struct tap *tap)
+static void tell_lost(void *opaque)
 {
-    if (tap->net.up)
-        log_warn("--net tap: the interface went away; the guest's link is down");
+    struct tap *tap = opaque;
+
+    if (!tap->net.up)
+        return;
+    log_warn("--net tap: the interface went away; the guest's link is down");
     for (unsigned i = 0; i < tap->net.queues; i++) {
         tap->queue[i].want_read = tap->queue[i].refused = false;
         watch_again(&tap->queue[i]);
     }
     net_set_link(&tap->net, false);
+}
+
+static void lose(struct tap *tap)
+{
+    loop_timer_arm(tap->lost, 0);
 }
 
 static void ready(void *opaque, uint32_t events)
@@ -71,7 +81,7 @@ static void ready(void *opaque, uint32_t events)
     if (events & EPOLLIN && q->want_read)
         net_readable(&q->tap->net, n);
     else if (events & EPOLLERR)
-        lose(q->tap);
+        tell_lost(q->tap);
 }
 
 static int tap_send(struct net *net, unsigned queue, const struct iovec *iov, unsigned count)
@@ -133,10 +143,29 @@ static void tap_set_offloads(struct net *net, unsigned offloads)
         log_error("--net tap: cannot set offloads: %s", strerror(errno));
 }
 
+/* Frames on a queue that the guest does not use would be lost, so the kernel must know. */
+static void tap_set_queues(struct net *net, unsigned pairs)
+{
+    struct tap *tap = (struct tap *)net;
+    struct ifreq req = {.ifr_flags = IFF_ATTACH_QUEUE};
+
+    for (; tap->attached < pairs; tap->attached++)
+        if (ioctl(tap->queue[tap->attached].fd, TUNSETQUEUE, &req) < 0)
+            break;
+    req.ifr_flags = IFF_DETACH_QUEUE;
+    for (; tap->attached > pairs; tap->attached--)
+        if (ioctl(tap->queue[tap->attached - 1].fd, TUNSETQUEUE, &req) < 0)
+            break;
+    if (tap->attached != pairs && errno != EBADFD)
+        log_error("--net tap: cannot use %u queues: %s", pairs, strerror(errno));
+}
+
 static void tap_close(struct net *net)
 {
     struct tap *tap = (struct tap *)net;
 
+    if (tap->lost)
+        loop_timer_remove(tap->lost);
     for (unsigned i = 0; i < NET_QUEUES_MAX; i++) {
         if (tap->queue[i].watch)
             loop_watch_remove(tap->queue[i].watch);
@@ -152,6 +181,7 @@ static const struct net_ops tap_ops = {
     .recv = tap_recv,
     .want_read = tap_want_read,
     .set_offloads = tap_set_offloads,
+    .set_queues = tap_set_queues,
 };
 
 /* Opening. */
@@ -323,6 +353,7 @@ static int set_up(struct tap *tap)
         }
     }
     tap->net.offloads = probe_offloads(tap->queue[0].fd);
+    tap->attached = tap->net.queues;
     tap->net.up = true;
     return 0;
 }
@@ -337,6 +368,11 @@ int net_tap_open(const struct net_config *config, struct loop *loop, struct net 
     net_init(&tap->net, &tap_ops, loop);
     for (unsigned i = 0; i < NET_QUEUES_MAX; i++)
         tap->queue[i] = (struct tap_queue){.tap = tap, .fd = -1};
+    tap->lost = loop_timer_add(loop, tell_lost, tap);
+    if (!tap->lost) {
+        tap_close(&tap->net);
+        return -ENOMEM;
+    }
     if (!config->ifname == !config->fd.count)
         log_error("--net tap: give either ifname=NAME or fd=N");
     else if (config->ifname)

@@ -87,6 +87,18 @@ START_TEST(asking_takes_nothing)
 }
 END_TEST
 
+START_TEST(charge_makes_a_debt_that_is_paid_back)
+{
+    bucket_init(&b, 10, 10, 0);
+    bucket_charge(&b, 30);
+    ck_assert_uint_eq(bucket_wait(&b, 1, 0), 2 * S + S / 10);
+    ck_assert_uint_eq(bucket_take(&b, 1, 2 * S + S / 10), 0);
+    for (unsigned i = 0; i < 100; i++)
+        bucket_charge(&b, UINT64_MAX);
+    ck_assert_uint_gt(bucket_wait(&b, 1, 0), 100 * S);
+}
+END_TEST
+
 START_TEST(idle_time_gives_no_more_than_the_burst)
 {
     bucket_init(&b, 100, 10, 0);
@@ -129,6 +141,7 @@ int main(void)
     tcase_add_test(tc, looks_a_nanosecond_apart_lose_no_token);
     tcase_add_test(tc, item_larger_than_burst_passes_when_full_and_is_paid_back);
     tcase_add_test(tc, asking_takes_nothing);
+    tcase_add_test(tc, charge_makes_a_debt_that_is_paid_back);
     tcase_add_test(tc, idle_time_gives_no_more_than_the_burst);
     tcase_add_test(tc, clock_that_goes_back_gives_no_tokens);
     tcase_add_test(tc, largest_numbers_do_not_overflow);

@@ -267,6 +267,10 @@ START_TEST(interface_by_name_opens_with_as_many_queues_as_asked)
     snprintf(text, sizeof(text), "tap,ifname=%s,queues=4", name);
     ck_assert_int_eq(fake_end_open(&end, text, loop), 0);
     ck_assert_uint_eq(net_queues(end.net), 4);
+    net_set_queues(end.net, 1);
+    net_set_queues(end.net, 3);
+    net_set_queues(end.net, 4);
+    ck_assert_uint_eq(fake_log_count, 0);
     fake_end_close(&end);
     snprintf(command, sizeof(command), "ip link del %s", name);
     ck_assert_int_eq(system(command), 0);
