@@ -123,8 +123,6 @@ void pci_function_reset(struct pci_function *f)
 {
     memcpy(f->config, f->initial, sizeof(f->config));
     place_bars(f);
-    if (f->ops->config_written)
-        f->ops->config_written(f, 0, PCI_CONFIG_SIZE);
 }
 
 void pci_function_save(const struct pci_function *f, struct state_writer *w)
@@ -144,7 +142,5 @@ int pci_function_load(struct pci_function *f, struct state_reader *r)
             return -EINVAL; /* a function that ours is not */
     memcpy(f->config, config, sizeof(config));
     place_bars(f);
-    if (f->ops->config_written)
-        f->ops->config_written(f, 0, PCI_CONFIG_SIZE);
     return 0;
 }

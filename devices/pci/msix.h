@@ -39,15 +39,16 @@ uint64_t msix_table_read(const struct msix *m, uint64_t offset, unsigned size);
 void msix_table_write(struct msix *m, uint64_t offset, unsigned size, uint64_t value);
 uint64_t msix_pending_read(const struct msix *m, uint64_t offset, unsigned size);
 
-/* The configuration space was written, or the function was reset or loaded. */
+/* The configuration space was written. */
 void msix_config_written(struct msix *m);
 
 /* Sends, or keeps pending while masked. A number that is no vector is ignored, as is any while
  * MSI-X is off: the function has no other interrupt. */
 void msix_send(struct msix *m, unsigned vector);
 
-void msix_reset(struct msix *m); /* before pci_function_reset */
+/* After pci_function_reset, pci_function_load. */
+void msix_reset(struct msix *m);
 void msix_save(const struct msix *m, struct state_writer *w);
-int msix_load(struct msix *m, struct state_reader *r); /* after pci_function_load */
+int msix_load(struct msix *m, struct state_reader *r);
 
 #endif

@@ -105,7 +105,8 @@ unsigned pci_add_capability(struct pci_function *f, uint8_t id, unsigned size);
 uint64_t pci_config_read(struct pci_function *f, unsigned offset, unsigned size);
 void pci_config_write(struct pci_function *f, unsigned offset, unsigned size, uint64_t value);
 
-/* For the dev_ops of a function. load: -EINVAL when a read-only bit differs from ours. */
+/* For the dev_ops of a function, which brings up to date what it derives from the configuration
+ * itself: config_written is for the guest's writes. load: -EINVAL when a read-only bit differs. */
 void pci_function_reset(struct pci_function *f);
 void pci_function_save(const struct pci_function *f, struct state_writer *w);
 int pci_function_load(struct pci_function *f, struct state_reader *r);

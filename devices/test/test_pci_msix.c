@@ -266,8 +266,8 @@ START_TEST(reset_masks_and_forgets)
     control(0x8000);
     entry(0, 0xfee00000, 1, false);
     msix_send(&w.msix, 1);
-    msix_reset(&w.msix);
     pci_function_reset(&w.f);
+    msix_reset(&w.msix);
     ck_assert(!w.on[0]);
     ck_assert_uint_eq(msix_pending_read(&w.msix, 0, 8), 0);
     ck_assert_uint_eq(msix_table_read(&w.msix, 0, 8), 0);
