@@ -24,10 +24,22 @@ int queue_break(struct virtq *q, const char *why)
 
 struct desc desc_read(const uint8_t *table, unsigned i)
 {
+    const uint8_t *at = table + (size_t)i * DESC_BYTES;
     uint8_t copy[DESC_BYTES];
 
-    /* One copy: the driver may write meanwhile, but what was checked is what is used. */
-    memcpy(copy, table + (size_t)i * DESC_BYTES, sizeof(copy));
+    /* One copy: the driver may write meanwhile, but what was checked is what is used, and no field
+     * is half old, half new. Only an indirect table may lie unaligned. */
+    if ((uintptr_t)at % sizeof(uint64_t) == 0) {
+        const uint64_t *word = (const uint64_t *)(const void *)at;
+
+        for (unsigned n = 0; n < 2; n++) {
+            uint64_t v = __atomic_load_n(&word[n], __ATOMIC_RELAXED);
+
+            memcpy(copy + n * sizeof(v), &v, sizeof(v));
+        }
+    } else {
+        memcpy(copy, at, sizeof(copy));
+    }
     return (struct desc){.addr = load_le64(copy),
                          .len = load_le32(copy + 8),
                          .flags = load_le16(copy + 12),
@@ -116,9 +128,9 @@ int virtq_activate(struct virtq *q, const struct gmem *mem, uint64_t features)
     q->packed = packed;
     q->event_idx = features & VIRTIO_F_EVENT_IDX;
     q->indirect = features & VIRTIO_F_INDIRECT_DESC;
-    q->next_avail = q->next_used = q->signalled = q->in_flight = 0;
+    q->next_avail = q->next_used = q->in_flight = q->unsignalled = 0;
+    memset(q->heads, 0, sizeof(q->heads));
     q->avail_wrap = q->used_wrap = true; /* 2.8.1 */
-    q->signalled_valid = false;
     q->broken = false;
     q->active = true;
     return 0;
@@ -144,19 +156,34 @@ void virtq_unpop(struct virtq *q, const struct virtq_chain *chain)
 
 void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written)
 {
-    assert(written <= chain->in_len);
-    if (q->active && !q->broken)
-        (q->packed ? packed_push : split_push)(q, chain, written);
+    virtq_push_all(q, &chain, &written, 1);
+}
+
+void virtq_push_all(struct virtq *q, const struct virtq_chain *const *chains,
+                    const uint32_t *written, unsigned n)
+{
+    if (n == 0 || !q->active || q->broken)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned sum = (unsigned)q->unsignalled + chains[i]->slots;
+
+        assert(written[i] <= chains[i]->in_len);
+        q->unsignalled = (uint16_t)(sum < q->size ? sum : q->size);
+    }
+    (q->packed ? packed_push : split_push)(q, chains, written, n);
 }
 
 bool virtq_must_notify(struct virtq *q)
 {
-    if (!q->active || q->broken)
+    uint16_t used = q->unsignalled;
+
+    if (!q->active || q->broken || used == 0)
         return false;
+    q->unsignalled = 0;
     /* What was pushed must be visible before the driver's wish is read: the driver writes its wish
      * and then looks for what was pushed. Pairs with its full barrier between the two. */
     full_barrier();
-    return q->packed ? packed_must_notify(q) : split_must_notify(q);
+    return q->packed ? packed_must_notify(q, used) : split_must_notify(q, used);
 }
 
 bool virtq_set_kicks(struct virtq *q, bool on)
@@ -229,7 +256,8 @@ unsigned virtq_chain_slice(const struct virtq_chain *chain, bool writable, uint6
 
 void virtq_save(const struct virtq *q, struct state_writer *w)
 {
-    assert(q->in_flight == 0);
+    /* A broken queue's chains never come back, so that its count says nothing. */
+    assert(q->in_flight == 0 || q->broken);
     state_put_u16(w, q->size);
     state_put_u8(w, q->enabled);
     state_put_u8(w, q->active);
@@ -242,14 +270,23 @@ void virtq_save(const struct virtq *q, struct state_writer *w)
     state_put_u8(w, q->broken);
 }
 
+/* With nothing in flight each chain that was popped was pushed; a packed ring counts positions. */
+static bool indexes_are_possible(const struct virtq *q)
+{
+    if (q->packed && (q->next_avail >= q->size || q->next_used >= q->size))
+        return false;
+    return q->broken ||
+           (q->next_avail == q->next_used && (!q->packed || q->avail_wrap == q->used_wrap));
+}
+
 int virtq_load(struct virtq *q, struct state_reader *r, const struct gmem *mem, uint64_t features)
 {
     struct virtq v = {.max = q->max, .busy = q->busy};
+    uint8_t enabled, active, wraps, broken;
     uint16_t avail, used;
-    uint8_t active, wraps, broken;
 
     v.size = state_get_u16(r);
-    v.enabled = state_get_u8(r) & 1;
+    enabled = state_get_u8(r);
     active = state_get_u8(r);
     v.desc = state_get_u64(r);
     v.driver = state_get_u64(r);
@@ -258,18 +295,19 @@ int virtq_load(struct virtq *q, struct state_reader *r, const struct gmem *mem, 
     used = state_get_u16(r);
     wraps = state_get_u8(r);
     broken = state_get_u8(r);
-    if (r->error || active > 1 || wraps > 3 || broken > 1 || v.size > v.max)
+    if (r->error || enabled > 1 || active > enabled || wraps > 3 || broken > 1)
         return -EINVAL;
     if (active && virtq_activate(&v, mem, features))
         return -EINVAL;
-    /* A packed ring counts positions, a split one all entries ever. */
-    if (active && v.packed && (avail >= v.size || used >= v.size))
-        return -EINVAL;
+    v.enabled = enabled;
     v.next_avail = avail;
     v.next_used = used;
     v.avail_wrap = wraps & 1;
     v.used_wrap = wraps >> 1;
     v.broken = broken;
+    v.unsignalled = v.size; /* what was used before the save may not have been told */
+    if (active && !indexes_are_possible(&v))
+        return -EINVAL;
     *q = v;
     return 0;
 }

@@ -40,14 +40,14 @@ struct virtq {
 
     /* Valid while active. The areas are checked ranges of guest memory, not owned. */
     bool active, broken;
+    bool resetting; /* virtio.c's: no longer active, but the host still works on its buffers */
     bool packed, event_idx, indirect; /* negotiated */
     bool avail_wrap, used_wrap;       /* packed ring: 2.8.1 */
-    bool signalled_valid;             /* `signalled` holds the used index of the last interrupt */
-    bool signalled_wrap;              /* packed ring: the wrap counter at that time */
     uint16_t next_avail, next_used;   /* our own copies; the guest cannot change them */
-    uint16_t signalled;
-    uint16_t in_flight; /* split: chains popped and not pushed; packed: their ring slots */
-    uint32_t busy;      /* requests that the host works on; virtio.c's, survives virtq_reset */
+    uint16_t in_flight;   /* split: chains popped and not pushed; packed: their ring slots */
+    uint16_t unsignalled; /* used since virtq_must_notify was last called, at most `size` */
+    uint64_t heads[VIRTQ_MAX_SIZE / 64]; /* split: a bit for each head in flight */
+    uint32_t busy; /* requests that the host works on; virtio.c's, survives virtq_reset */
     const struct gmem *mem;
     uint8_t *desc_area, *driver_area, *device_area;
 };
@@ -82,6 +82,10 @@ void virtq_unpop(struct virtq *q, const struct virtq_chain *chain);
 
 /* Returns a chain with `written` bytes filled from the start of its writable part (<= in_len). */
 void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written);
+
+/* The same for `n` chains: the driver sees all of them or none (5.1.6.4.1). */
+void virtq_push_all(struct virtq *q, const struct virtq_chain *const *chains,
+                    const uint32_t *written, unsigned n);
 
 /* Whether the driver wants an interrupt for what was pushed since it last said so. One place that
  * decides (2.7.7, 2.8.10): call once after each batch of pushes. */

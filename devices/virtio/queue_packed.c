@@ -51,7 +51,7 @@ static void advance(const struct virtq *q, uint16_t *at, bool *wrap, uint16_t by
     *at = (uint16_t)sum;
 }
 
-/* 2.8.8: a table in which every entry counts, in order; NEXT and the id mean nothing there. */
+/* 2.8.7: a table in which every entry counts, in order; all but WRITE means nothing there. */
 static int add_table(struct virtq *q, struct virtq_chain *chain, const struct desc *d)
 {
     unsigned count;
@@ -64,8 +64,6 @@ static int add_table(struct virtq *q, struct virtq_chain *chain, const struct de
         int err;
 
         inner.flags = inner.tail; /* as in read_slot */
-        if (inner.flags & DESC_INDIRECT)
-            return queue_break(q, "an indirect descriptor within a table (2.8.8)");
         err = chain_add(q, chain, &inner);
         if (err)
             return err;
@@ -83,7 +81,7 @@ static int add_slot(struct virtq *q, struct virtq_chain *chain, uint16_t i)
     chain->id = d.tail; /* of the last descriptor (2.8.6) */
     if (d.flags & DESC_INDIRECT) {
         if (d.flags & DESC_NEXT || chain->slots > 1)
-            return queue_break(q, "an indirect descriptor within a chain (2.8.8)");
+            return queue_break(q, "an indirect descriptor within a chain (2.8.19)");
         return add_table(q, chain, &d);
     }
     err = chain_add(q, chain, &d);
@@ -122,39 +120,43 @@ void packed_unpop(struct virtq *q, const struct virtq_chain *chain)
     q->in_flight = (uint16_t)(q->in_flight - chain->slots);
 }
 
-void packed_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written)
+/* The driver looks at used descriptors in order: it sees none of them before the first, whose flags
+ * are stored last. */
+void packed_push(struct virtq *q, const struct virtq_chain *const *chains, const uint32_t *written,
+                 unsigned n)
 {
-    uint8_t *used = slot(q, q->next_used);
-    uint16_t flags = q->used_wrap ? DESC_AVAIL | DESC_USED : 0;
+    uint8_t *first = slot(q, q->next_used);
+    uint16_t first_flags = 0;
 
-    store_le32(used + 8, written);
-    store_le16(used + DESC_ID, chain->id);
-    /* Last, and in one store: with it the descriptor is the driver's. */
-    ring_store_release(used + DESC_FLAGS, (uint16_t)(flags | (written ? DESC_WRITE : 0)));
-    advance(q, &q->next_used, &q->used_wrap, chain->slots);
-    q->in_flight = (uint16_t)(q->in_flight - chain->slots);
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t *used = slot(q, q->next_used);
+        uint16_t flags =
+            (uint16_t)((q->used_wrap ? DESC_AVAIL | DESC_USED : 0) | (written[i] ? DESC_WRITE : 0));
+
+        store_le32(used + 8, written[i]);
+        store_le16(used + DESC_ID, chains[i]->id);
+        if (i == 0)
+            first_flags = flags;
+        else
+            ring_store_release(used + DESC_FLAGS, flags);
+        advance(q, &q->next_used, &q->used_wrap, chains[i]->slots);
+        q->in_flight = (uint16_t)(q->in_flight - chains[i]->slots);
+    }
+    ring_store_release(first + DESC_FLAGS, first_flags);
 }
 
-/* Positions become numbers that grow: one of the round before lies a ring's size lower. */
-bool packed_must_notify(struct virtq *q)
+/* An event of the round before lies a ring's size lower, so that positions compare as numbers. */
+bool packed_must_notify(const struct virtq *q, uint16_t used)
 {
     uint16_t flags = ring_load_acquire(q->driver_area + EVENT_FLAGS) & 3;
     uint16_t off_wrap = ring_load(q->driver_area + EVENT_OFF_WRAP);
-    uint16_t before = q->signalled, now = q->next_used, event = off_wrap & 0x7fff;
-    bool known = q->signalled_valid, same_round = q->signalled_wrap == q->used_wrap;
+    uint16_t event = off_wrap & 0x7fff;
 
-    if (known && before == now && same_round)
-        return false;
-    q->signalled = now;
-    q->signalled_wrap = q->used_wrap;
-    q->signalled_valid = true;
     if (flags != EVENT_DESC || !q->event_idx)
         return flags != EVENT_DISABLE;
     if (!!(off_wrap >> 15) != q->used_wrap)
         event = (uint16_t)(event - q->size);
-    if (!same_round)
-        before = (uint16_t)(before - q->size);
-    return !known || event_passed(event, now, before);
+    return event_passed(event, q->next_used, used);
 }
 
 bool packed_set_kicks(struct virtq *q, bool on)

@@ -1,6 +1,5 @@
 /*
- * What the two ring layouts share, for queue.c common part), queue_split.c, queue_packed.c and
- * nobody else.
+ * What the two ring layouts share, for queue.c, queue_split.c, queue_packed.c and nobody else.
  */
 #ifndef HV_VIRTIO_QUEUE_RING_H
 #define HV_VIRTIO_QUEUE_RING_H
@@ -66,22 +65,25 @@ static inline void full_barrier(void)
     __sync_synchronize();
 }
 
-/* Whether going from `before` to `after` passed `event` (2.7.7.1): 16-bit arithmetic on purpose. */
-static inline bool event_passed(uint16_t event, uint16_t after, uint16_t before)
+/* Whether the last `n` steps, which ended at `now`, passed `event` (2.7.7.2): 16-bit arithmetic on
+ * purpose. */
+static inline bool event_passed(uint16_t event, uint16_t now, uint16_t n)
 {
-    return (uint16_t)(after - event - 1) < (uint16_t)(after - before);
+    return (uint16_t)(now - event - 1) < n;
 }
 
 int split_pop(struct virtq *q, struct virtq_chain *chain);
 void split_unpop(struct virtq *q, const struct virtq_chain *chain);
-void split_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written);
-bool split_must_notify(struct virtq *q);
+void split_push(struct virtq *q, const struct virtq_chain *const *chains, const uint32_t *written,
+                unsigned n);
+bool split_must_notify(const struct virtq *q, uint16_t used);
 bool split_set_kicks(struct virtq *q, bool on);
 
 int packed_pop(struct virtq *q, struct virtq_chain *chain);
 void packed_unpop(struct virtq *q, const struct virtq_chain *chain);
-void packed_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written);
-bool packed_must_notify(struct virtq *q);
+void packed_push(struct virtq *q, const struct virtq_chain *const *chains, const uint32_t *written,
+                 unsigned n);
+bool packed_must_notify(const struct virtq *q, uint16_t used);
 bool packed_set_kicks(struct virtq *q, bool on);
 
 #endif

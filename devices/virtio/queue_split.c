@@ -26,6 +26,16 @@ static uint8_t *avail_event(const struct virtq *q)
     return q->device_area + RING_ENTRIES + 8 * (size_t)q->size;
 }
 
+static uint64_t *head_word(struct virtq *q, uint16_t head)
+{
+    return &q->heads[head / 64];
+}
+
+static uint64_t head_bit(uint16_t head)
+{
+    return UINT64_C(1) << head % 64;
+}
+
 /* Follows `next` from `i` on. At most `count` steps: a longer way is a loop. */
 static int walk(struct virtq *q, struct virtq_chain *chain, const uint8_t *table, unsigned count,
                 unsigned i, bool nested)
@@ -70,11 +80,14 @@ int split_pop(struct virtq *q, struct virtq_chain *chain)
     head = ring_load(q->driver_area + RING_ENTRIES + 2 * (size_t)(q->next_avail & (q->size - 1)));
     if (head >= q->size)
         return queue_break(q, "an available head is outside of the table");
+    if (*head_word(q, head) & head_bit(head))
+        return queue_break(q, "a head is made available again while it is in flight");
     chain->id = head;
     chain->slots = 1;
     err = walk(q, chain, q->desc_area, q->size, head, false);
     if (err)
         return err;
+    *head_word(q, head) |= head_bit(head);
     q->next_avail++;
     q->in_flight++;
     return 1;
@@ -82,37 +95,32 @@ int split_pop(struct virtq *q, struct virtq_chain *chain)
 
 void split_unpop(struct virtq *q, const struct virtq_chain *chain)
 {
-    (void)chain;
+    *head_word(q, chain->id) &= ~head_bit(chain->id);
     q->next_avail--;
     q->in_flight--;
 }
 
-void split_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written)
+void split_push(struct virtq *q, const struct virtq_chain *const *chains, const uint32_t *written,
+                unsigned n)
 {
-    uint8_t *entry = q->device_area + RING_ENTRIES + 8 * (size_t)(q->next_used & (q->size - 1));
+    for (unsigned i = 0; i < n; i++) {
+        size_t at = (uint16_t)(q->next_used + i) & (q->size - 1);
+        uint8_t *entry = q->device_area + RING_ENTRIES + 8 * at;
 
-    store_le32(entry, chain->id);
-    store_le32(entry + 4, written);
-    q->next_used++;
-    q->in_flight--;
+        store_le32(entry, chains[i]->id);
+        store_le32(entry + 4, written[i]);
+        *head_word(q, chains[i]->id) &= ~head_bit(chains[i]->id);
+    }
+    q->next_used = (uint16_t)(q->next_used + n);
+    q->in_flight = (uint16_t)(q->in_flight - n);
     ring_store_release(q->device_area + RING_IDX, q->next_used);
 }
 
-bool split_must_notify(struct virtq *q)
+bool split_must_notify(const struct virtq *q, uint16_t used)
 {
-    uint16_t before = q->signalled;
-    bool known = q->signalled_valid;
-
-    if (known && before == q->next_used)
-        return false;
-    if (!q->event_idx) {
-        q->signalled = q->next_used;
-        q->signalled_valid = true;
+    if (!q->event_idx)
         return !(ring_load(q->driver_area + RING_FLAGS) & AVAIL_NO_INTERRUPT);
-    }
-    q->signalled = q->next_used;
-    q->signalled_valid = true;
-    return !known || event_passed(ring_load(used_event(q)), q->next_used, before);
+    return event_passed(ring_load(used_event(q)), q->next_used, used);
 }
 
 bool split_set_kicks(struct virtq *q, bool on)
