@@ -16,7 +16,7 @@ const struct mode modes[] = {
     {
         .name = "pv",
         .help = "a guest that knows it is virtual: direct kernel entry, ACPI without legacy "
-                "hardware; no PIT, no PIC, no PCI",
+                "hardware; no PIT, no PIC, PCI only if asked for",
         .devices = MODE_PV,
         .cmdline = "console=ttyS0",
     },

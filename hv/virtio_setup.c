@@ -14,6 +14,7 @@
 #include "devices/virtio/virtio.h"
 #include "hv/arch/arch.h"
 #include "hv/config_table.h"
+#include "hv/pci_setup.h"
 #include "hv/vm.h"
 
 #define OPTION(name, initially, text)                                                              \
@@ -152,7 +153,10 @@ int virtio_setup(struct vm *vm)
 {
     struct virtio_options options = virtio_setup_options(vm->config);
     unsigned index = 0;
+    int err = vm->config->bus == BUS_PCI ? pci_setup(vm) : 0;
 
+    if (err)
+        return err;
     for (unsigned i = 0; i < virtio_type_count; i++) {
         const struct virtio_type *type = &virtio_types[i];
         unsigned count;
@@ -160,12 +164,13 @@ int virtio_setup(struct vm *vm)
 
         for (unsigned j = 0; j < count; j++, index++) {
             struct virtio *v;
-            int err = type->create(virtio_setup_text(values[j]), vm->loop, &v);
+
+            err = type->create(virtio_setup_text(values[j]), vm->loop, &v);
 
             if (err)
                 return err;
             limit_features(v, &options);
-            err = add_mmio(vm, type, index, v);
+            err = vm->pci ? pci_setup_add(vm, type->name, v) : add_mmio(vm, type, index, v);
             if (err)
                 return err;
         }

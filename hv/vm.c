@@ -385,6 +385,7 @@ void vm_destroy(struct vm *vm)
 
         dev_destroy(d->dev);
         irq_pin_close(&d->pin);
+        irq_msi_destroy(d->msi);
     }
     irqchip_fini(&vm->irqchip);
     console_close(&vm->console);

@@ -28,6 +28,7 @@
 #define VM_MAX_DEVICES 48
 
 struct arch_vm;
+struct pci_host;
 struct vcpu;
 struct loop;
 struct loop_timer;
@@ -37,6 +38,7 @@ struct vm_device {
     struct device_place place;
     struct dev *dev; /* owned */
     struct irq_pin pin;
+    struct irq_msi *msi; /* owned; NULL: it sends no messages */
 };
 
 struct vm {
@@ -47,6 +49,7 @@ struct vm {
     struct memory ram;
     struct irqchip irqchip;
     struct bus port, mmio;
+    struct pci_host *pci; /* among the devices, which own it; NULL: no PCI */
     struct loop *loop;
     struct console console;
     struct console_watch watch;

@@ -25,6 +25,13 @@ extern const enum device_arch arch_devices;
 /* The guest-physical range that RAM leaves free for devices. */
 extern const uint64_t arch_hole, arch_hole_end;
 
+/* Where a PCI bus lies: memory BARs, configuration space; and whether that has ports, too. */
+struct arch_pci {
+    uint32_t window, window_size, ecam;
+    bool ports;
+};
+extern const struct arch_pci arch_pci;
+
 /* Where the machine's virtio device number `index` lies when it is memory-mapped. -ENOSPC: there is
  * no interrupt line left. Pure. */
 int arch_virtio_place(unsigned index, struct device_place *place);

@@ -102,6 +102,8 @@ static void make_map(struct boot *b)
     add_map(b, 0, LAYOUT_EBDA, MEMMAP_RAM);
     add_map(b, LAYOUT_EBDA, LAYOUT_HIGH_RAM, MEMMAP_RESERVED);
     add_map(b, LAYOUT_HIGH_RAM, mem->region[0].size, MEMMAP_RAM);
+    if (b->vm->config->bus == BUS_PCI) /* or Linux does not trust the MCFG */
+        add_map(b, LAYOUT_PCI_ECAM, LAYOUT_PCI_ECAM + LAYOUT_PCI_ECAM_SIZE, MEMMAP_RESERVED);
     if (mem->count > 1)
         add_map(b, mem->region[1].gpa, mem->region[1].gpa + mem->region[1].size, MEMMAP_RAM);
 }
@@ -147,6 +149,10 @@ static int write_acpi(struct boot *b)
     int err;
 
     add_virtio(&m, vm->config);
+    if (vm->config->bus == BUS_PCI)
+        m.pci = (struct acpi_pci){.ecam = LAYOUT_PCI_ECAM,
+                                  .window = LAYOUT_PCI_WINDOW,
+                                  .window_size = LAYOUT_PCI_WINDOW_SIZE};
     err = host ? acpi_build(&m, LAYOUT_ACPI, host, LAYOUT_ACPI_MAX, &len) : -EFAULT;
 
     if (err)

@@ -25,12 +25,18 @@
 #define LAYOUT_HIGH_RAM    0x100000
 
 /* Devices live in the last GiB below 4 GiB; RAM that does not fit below continues at 4 GiB. */
-#define LAYOUT_HOLE         0xc0000000
-#define LAYOUT_HOLE_END     0x100000000
+#define LAYOUT_HOLE     0xc0000000
+#define LAYOUT_HOLE_END 0x100000000
+
+/* With --bus pci. */
+#define LAYOUT_PCI_WINDOW      0xc0000000
+#define LAYOUT_PCI_WINDOW_SIZE 0x10000000
+#define LAYOUT_PCI_ECAM        0xe0000000 /* configuration space of bus 0 */
+#define LAYOUT_PCI_ECAM_SIZE   0x100000
 
 /* One page a virtio device, so that a guest can map each for itself. */
-#define LAYOUT_VIRTIO      0xd0000000
-#define LAYOUT_VIRTIO_STEP 0x1000
+#define LAYOUT_VIRTIO       0xd0000000
+#define LAYOUT_VIRTIO_STEP  0x1000
 
 #define LAYOUT_IOAPIC       0xfec00000
 #define LAYOUT_IDENTITY_MAP 0xfffbc000 /* one page that KVM keeps for real mode on Intel */

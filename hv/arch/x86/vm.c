@@ -15,6 +15,11 @@ const enum device_arch arch_devices = DEVICE_X86;
 const uint64_t arch_hole = LAYOUT_HOLE;
 const uint64_t arch_hole_end = LAYOUT_HOLE_END;
 
+const struct arch_pci arch_pci = {.window = LAYOUT_PCI_WINDOW,
+                                  .window_size = LAYOUT_PCI_WINDOW_SIZE,
+                                  .ecam = LAYOUT_PCI_ECAM,
+                                  .ports = true};
+
 /* Lines of the I/O APIC that nothing else of a PC has, from the top of what was ISA's. */
 int arch_virtio_place(unsigned index, struct device_place *place)
 {
