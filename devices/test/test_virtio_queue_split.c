@@ -510,6 +510,32 @@ START_TEST(chain_put_back_comes_again)
 }
 END_TEST
 
+START_TEST(chains_given_back_together_become_visible_together)
+{
+    struct driver_buf one = {buf, 16, true};
+    struct virtq_chain held[3];
+    const struct virtq_chain *all[3] = {&held[0], &held[1], &held[2]};
+    const uint32_t written[3] = {16, 0, 5};
+    uint16_t id;
+    uint32_t len;
+
+    start(0);
+    for (unsigned round = 0; round < 100; round++) {
+        for (unsigned i = 0; i < 3; i++) {
+            driver_add(&d, 0, &one, 1);
+            ck_assert_int_eq(virtq_pop(q, &held[i]), 1);
+        }
+        virtq_push_all(q, all, written, 3);
+        for (unsigned i = 0; i < 3; i++) {
+            ck_assert(driver_used(&d, 0, 0, &id, &len));
+            ck_assert_uint_eq(id, held[i].id);
+            ck_assert_uint_eq(len, written[i]);
+        }
+        ck_assert_uint_eq(q->in_flight, 0);
+    }
+}
+END_TEST
+
 START_TEST(scribbled_used_ring_is_not_read)
 {
     struct driver_buf one = {buf, 16, true};
@@ -589,6 +615,7 @@ int main(void)
     tcase_add_test(tc, a_hundred_thousand_chains_pass_the_wrap_of_the_indexes);
     tcase_add_test(tc, chains_are_given_back_in_any_order);
     tcase_add_test(tc, chain_put_back_comes_again);
+    tcase_add_test(tc, chains_given_back_together_become_visible_together);
     tcase_add_test(tc, scribbled_used_ring_is_not_read);
     tcase_add_test(tc, buffer_that_is_the_ring_itself_ends_without_harm);
     return fake_run(tc);
