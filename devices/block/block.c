@@ -53,13 +53,13 @@ int block_open(const struct block_config *config, struct loop *loop, struct bloc
     }
     b->queued_tail = &b->queued;
     b->cache = config->snapshot ? BLOCK_UNSAFE : config->cache;
-    err = image_open(config, &b->image);
+    err = block_image_open(config, &b->image);
     if (!err && config->snapshot && !config->readonly) {
         err = overlay_create(config->path, &b->image, &b->overlay);
         err = err < 0 ? err : 0;
     }
     if (err) {
-        image_close(&b->image);
+        block_image_close(&b->image);
         free(b);
         return err;
     }
@@ -86,7 +86,7 @@ void block_close(struct block *b)
     }
     step_exit(b);
     overlay_destroy(b->overlay);
-    image_close(&b->image);
+    block_image_close(&b->image);
     free(b);
 }
 

@@ -241,7 +241,7 @@ static int check_size(const struct block_config *config, const struct image *ima
     return -EINVAL;
 }
 
-int image_open(const struct block_config *config, struct image *image)
+int block_image_open(const struct block_config *config, struct image *image)
 {
     int err;
 
@@ -255,11 +255,11 @@ int image_open(const struct block_config *config, struct image *image)
     if (!err)
         err = check_size(config, image);
     if (err)
-        image_close(image);
+        block_image_close(image);
     return err;
 }
 
-void image_close(struct image *image)
+void block_image_close(struct image *image)
 {
     const struct flock fl = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 

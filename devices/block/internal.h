@@ -22,8 +22,8 @@ struct image {
     struct block_info info;
 };
 
-int image_open(const struct block_config *config, struct image *image);
-void image_close(struct image *image); /* accepts a closed one */
+int block_image_open(const struct block_config *config, struct image *image);
+void block_image_close(struct image *image); /* accepts a closed one */
 
 /* Reads behind the end fail by themselves; writes would make the file grow again, with a hole. */
 bool image_shrunk(const struct image *image);
