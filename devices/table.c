@@ -75,6 +75,20 @@ const struct virtio_type virtio_types[] = {
         .params = &virtio_rng_params,
         .create = virtio_rng_create,
     },
+    {
+        .name = "virtio-balloon",
+        .help = "gives the guest's free memory back to the host",
+        .option = "balloon",
+        .params = &virtio_balloon_params,
+        .create = virtio_balloon_create,
+    },
+    {
+        .name = "virtio-console",
+        .help = "a console and named byte streams beside the serial port",
+        .option = "virtio-console",
+        .params = &virtio_console_params,
+        .create = virtio_console_create,
+    },
 };
 
 const unsigned virtio_type_count = ARRAY_SIZE(virtio_types);

@@ -182,7 +182,7 @@ const struct option_row option_rows[] = {
      .check = check_balloon,
      .help = "Lets the guest give memory back (virtio-balloon)."},
     {.name = "virtio-console",
-     .arg = "on[,KEY=VALUE]...",
+     .arg = "KEY=VALUE[,KEY=VALUE]...",
      .key = "virtio_console",
      .group = GROUP_DEVICES,
      .type = &type_list,

@@ -149,31 +149,45 @@ static int add_mmio(struct vm *vm, const struct virtio_type *type, unsigned inde
     return bus_add(&vm->mmio, d->place.base, d->place.size, d->dev);
 }
 
-int virtio_setup(struct vm *vm)
+int virtio_setup_open(struct vm *vm)
 {
     struct virtio_options options = virtio_setup_options(vm->config);
-    unsigned index = 0;
-    int err = vm->config->bus == BUS_PCI ? pci_setup(vm) : 0;
 
-    if (err)
-        return err;
     for (unsigned i = 0; i < virtio_type_count; i++) {
         const struct virtio_type *type = &virtio_types[i];
         unsigned count;
         char *const *values = values_of(vm->config, type->option, &count);
 
-        for (unsigned j = 0; j < count; j++, index++) {
-            struct virtio *v;
-
-            err = type->create(virtio_setup_text(values[j]), vm->loop, &v);
+        for (unsigned j = 0; j < count; j++) {
+            struct vm_virtio *slot = &vm->virtio[vm->virtio_count];
+            int err = type->create(virtio_setup_text(values[j]), vm->loop, &slot->v);
 
             if (err)
                 return err;
-            limit_features(v, &options);
-            err = vm->pci ? pci_setup_add(vm, type->name, v) : add_mmio(vm, type, index, v);
-            if (err)
-                return err;
+            limit_features(slot->v, &options);
+            slot->type = type;
+            vm->virtio_count++;
         }
     }
     return 0;
+}
+
+int virtio_setup_attach(struct vm *vm)
+{
+    int err = vm->config->bus == BUS_PCI ? pci_setup(vm) : 0;
+
+    for (unsigned i = 0; !err && i < vm->virtio_count; i++) {
+        struct vm_virtio *slot = &vm->virtio[i];
+        struct virtio *v = slot->v;
+
+        slot->v = NULL; /* the transport's from here on */
+        err = vm->pci ? pci_setup_add(vm, slot->type->name, v) : add_mmio(vm, slot->type, i, v);
+    }
+    return err;
+}
+
+void virtio_setup_close(struct vm *vm)
+{
+    while (vm->virtio_count)
+        virtio_destroy(vm->virtio[--vm->virtio_count].v);
 }

@@ -35,8 +35,14 @@ bool virtio_setup_in_acpi(const struct vm_config *config, unsigned index,
  * out of memory. */
 char *virtio_setup_cmdline(const struct vm_config *config);
 
-/* Makes all of them and puts them on the bus. After the interrupt controller, before the buses are
- * frozen. 0, or -errno after one message. */
-int virtio_setup(struct vm *vm);
+/*
+ * Makes all of them, in vm->virtio: images, taps and sockets are opened here, before KVM is asked
+ * for anything. Then attach puts them on their bus, after the interrupt controller exists and
+ * before the buses are frozen. close ends those that were not attached. 0, or -errno after one
+ * message.
+ */
+int virtio_setup_open(struct vm *vm);
+int virtio_setup_attach(struct vm *vm);
+void virtio_setup_close(struct vm *vm);
 
 #endif

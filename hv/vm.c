@@ -243,7 +243,7 @@ static int create_devices(struct vm *vm)
             return err;
         }
     }
-    err = virtio_setup(vm);
+    err = virtio_setup_attach(vm);
     if (err)
         return err;
     bus_freeze(&vm->port);
@@ -340,6 +340,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns)
         /* Files are opened and checked before KVM is asked for anything. */
         (err = console_open(&vm->console, config->console, config->console_limit, vm->loop,
                             &vm->watch)) ||
+        (err = virtio_setup_open(vm)) ||
         (err = memory_create(&vm->ram, config->memory, config->hugepages, arch_hole,
                              arch_hole_end)) ||
         (err = arch_load(vm)) || (err = create_kvm_vm(vm)) || (err = arch_vm_prepare(vm)) ||
@@ -387,6 +388,7 @@ void vm_destroy(struct vm *vm)
         irq_pin_close(&d->pin);
         irq_msi_destroy(d->msi);
     }
+    virtio_setup_close(vm);
     irqchip_fini(&vm->irqchip);
     console_close(&vm->console);
     while (vm->vcpu_count)

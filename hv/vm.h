@@ -41,6 +41,11 @@ struct vm_device {
     struct irq_msi *msi; /* owned; NULL: it sends no messages */
 };
 
+struct vm_virtio {
+    const struct virtio_type *type;
+    struct virtio *v; /* owned until it is attached to its transport */
+};
+
 struct vm {
     const struct vm_config *config; /* not owned */
     struct kvm kvm;
@@ -55,6 +60,8 @@ struct vm {
     struct console_watch watch;
     struct vm_device device[VM_MAX_DEVICES];
     unsigned device_count;
+    struct vm_virtio virtio[CONFIG_MAX_VIRTIO * 2 + 3];
+    unsigned virtio_count;
     struct arch_vm *arch; /* owned; made by arch_load */
     struct vcpu *vcpu;    /* owned array */
     unsigned vcpu_count;
