@@ -29,11 +29,19 @@ static uint8_t *entry_of(struct msix *m, unsigned vector)
     return m->table + vector * MSIX_ENTRY_SIZE;
 }
 
+static uint16_t control_of(const struct msix *m)
+{
+    return load_le16(m->function->config + m->cap + CAP_CONTROL);
+}
+
+bool msix_is_on(const struct msix *m)
+{
+    return control_of(m) & CONTROL_ON;
+}
+
 static bool is_open(struct msix *m, unsigned vector)
 {
-    uint16_t control = load_le16(m->function->config + m->cap + CAP_CONTROL);
-
-    return control & CONTROL_ON && !(control & CONTROL_MASK) &&
+    return msix_is_on(m) && !(control_of(m) & CONTROL_MASK) &&
            !(entry_of(m, vector)[ENTRY_CONTROL] & ENTRY_MASKED);
 }
 
@@ -127,7 +135,7 @@ void msix_send(struct msix *m, unsigned vector)
 {
     uint64_t bit;
 
-    if (vector >= m->count || !(load_le16(m->function->config + m->cap + CAP_CONTROL) & CONTROL_ON))
+    if (vector >= m->count || !msix_is_on(m))
         return;
     bit = UINT64_C(1) << vector;
     if (m->open & bit)

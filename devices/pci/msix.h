@@ -39,6 +39,8 @@ uint64_t msix_table_read(const struct msix *m, uint64_t offset, unsigned size);
 void msix_table_write(struct msix *m, uint64_t offset, unsigned size, uint64_t value);
 uint64_t msix_pending_read(const struct msix *m, uint64_t offset, unsigned size);
 
+bool msix_is_on(const struct msix *m);
+
 /* The configuration space was written. */
 void msix_config_written(struct msix *m);
 

@@ -28,20 +28,21 @@
 #define PCI_SLOTS       32
 
 /* Offsets of the header (6.1), for functions and tests. */
-#define PCI_VENDOR_ID      0x00
-#define PCI_DEVICE_ID      0x02
-#define PCI_COMMAND        0x04
-#define PCI_STATUS         0x06
-#define PCI_REVISION       0x08
-#define PCI_CLASS          0x09 /* three bytes: interface, subclass, class */
-#define PCI_BAR0           0x10
-#define PCI_SUBSYSTEM      0x2c
-#define PCI_CAPABILITIES   0x34
-#define PCI_INTERRUPT_LINE 0x3c
+#define PCI_VENDOR_ID        0x00
+#define PCI_DEVICE_ID        0x02
+#define PCI_COMMAND          0x04
+#define PCI_STATUS           0x06
+#define PCI_REVISION         0x08
+#define PCI_CLASS            0x09 /* three bytes: interface, subclass, class */
+#define PCI_BAR0             0x10
+#define PCI_SUBSYSTEM        0x2c
+#define PCI_CAPABILITIES     0x34
+#define PCI_INTERRUPT_LINE   0x3c
 
-#define PCI_COMMAND_MEMORY 0x0002
-#define PCI_COMMAND_MASTER 0x0004
-#define PCI_STATUS_CAPS    0x0010
+#define PCI_COMMAND_MEMORY   0x0002
+#define PCI_COMMAND_MASTER   0x0004
+#define PCI_STATUS_INTERRUPT 0x0008
+#define PCI_STATUS_CAPS      0x0010
 
 struct pci_function;
 struct pci_host;

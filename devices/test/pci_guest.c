@@ -29,6 +29,10 @@ static void toy_kick(struct virtio *v, unsigned queue)
     while ((got = virtq_pop(&v->queue[queue], &chain)) == 1) {
         size_t n = virtq_chain_write(&chain, 0, fill, sizeof(fill));
 
+        if (t->hold) {
+            virtio_busy(v, queue);
+            return;
+        }
         virtq_push(&v->queue[queue], &chain, (uint32_t)n);
         pushed = true;
     }

@@ -47,6 +47,7 @@ enum {
 struct pg_toy {
     struct virtio v;
     unsigned kicks, activated;
+    bool hold; /* requests stay with the host: virtio_done ends them */
 };
 
 struct pg_bell {

@@ -127,10 +127,14 @@ static uint64_t read_isr(struct virtio_pci *p, uint64_t offset)
     return isr;
 }
 
+/* 4.1.4.3.1: the generation has changed once something new has been read. */
 static uint64_t read_device(struct virtio_pci *p, uint64_t offset, unsigned size)
 {
     uint8_t data[8] = {0};
 
+    if (p->read_generation != p->v->generation)
+        p->generation++;
+    p->read_generation = p->v->generation;
     virtio_config_read(p->v, offset, size, data);
     return load_le64(data);
 }
@@ -210,11 +214,20 @@ static bool access_is_good(const struct virtio_pci *p, uint32_t *offset, uint32_
            *offset % *length == 0 && range_fits(*offset, *length, BAR_SIZE);
 }
 
+/* 4.1.4.5.1: without MSI-X the status register shows an interrupt, although no pin carries it. */
+static void show_interrupt(struct virtio_pci *p)
+{
+    p->f.config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTERRUPT;
+    if (p->isr && !msix_is_on(&p->msix))
+        p->f.config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
+}
+
 static void config_reading(struct pci_function *f, unsigned offset, unsigned size)
 {
     struct virtio_pci *p = from_function(f);
     uint32_t where, length, value = 0;
 
+    show_interrupt(p);
     if (!is_access(p, offset, size))
         return;
     if (access_is_good(p, &where, &length))
@@ -256,6 +269,7 @@ static void pci_save(struct dev *dev, struct state_writer *w)
 {
     struct virtio_pci *p = from_dev(dev);
 
+    p->f.config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTERRUPT; /* follows from the rest */
     pci_function_save(&p->f, w);
     msix_save(&p->msix, w);
     state_put_u32(w, p->device_feature_select);
@@ -265,6 +279,8 @@ static void pci_save(struct dev *dev, struct state_writer *w)
     for (unsigned i = 0; i < p->v->queue_count; i++)
         state_put_u16(w, p->queue_vector[i]);
     state_put_u8(w, p->isr);
+    state_put_u8(w, p->generation);
+    state_put_u32(w, p->read_generation);
     virtio_save(p->v, w);
 }
 
@@ -287,6 +303,8 @@ static int load_registers(struct virtio_pci *p, struct state_reader *r)
         good = good && vector_is_possible(p, p->queue_vector[i]);
     }
     p->isr = state_get_u8(r);
+    p->generation = state_get_u8(r);
+    p->read_generation = state_get_u32(r);
     return r->error || !good || p->isr & ~(ISR_QUEUE | ISR_CONFIG) ? -EINVAL : 0;
 }
 

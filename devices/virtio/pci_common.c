@@ -117,7 +117,7 @@ static uint32_t read_field(struct virtio_pci *p, unsigned offset)
     case DEVICE_STATUS:
         return v->status;
     case CONFIG_GENERATION:
-        return v->generation & 0xff;
+        return p->generation;
     case QUEUE_SELECT:
         return p->queue_select;
     default:
@@ -138,6 +138,13 @@ static void set_half(uint64_t *address, bool high, uint32_t value)
     *address = (*address & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)value << shift;
 }
 
+/* 4.1.4.3.1: with split rings the register never shows but a power of two or 0. A size that is not
+ * taken is seen on reading back. */
+static bool size_is_good(const struct virtio_pci *p, const struct virtq *q, uint32_t size)
+{
+    return size <= q->max && (virtio_has(p->v, VIRTIO_F_RING_PACKED) || !(size & (size - 1)));
+}
+
 /* What describes a queue may be changed only while it is not in use. */
 static void describe_queue(struct virtio_pci *p, struct virtq *q, unsigned offset, uint32_t value)
 {
@@ -147,8 +154,8 @@ static void describe_queue(struct virtio_pci *p, struct virtq *q, unsigned offse
         return;
     if (address)
         set_half(address, offset & 4, value);
-    else if (offset == QUEUE_SIZE && value <= q->max)
-        q->size = (uint16_t)value; /* a larger one is not taken, which reads back */
+    else if (offset == QUEUE_SIZE && size_is_good(p, q, value))
+        q->size = (uint16_t)value;
 }
 
 static void write_queue(struct virtio_pci *p, unsigned offset, uint32_t value)
@@ -162,7 +169,7 @@ static void write_queue(struct virtio_pci *p, unsigned offset, uint32_t value)
         p->queue_vector[p->queue_select] = checked_vector(p, value);
         break;
     case QUEUE_ENABLE:
-        if (value == 1)
+        if (value == 1 && q->size)
             virtio_queue_enable(p->v, p->queue_select);
         break;
     case QUEUE_RESET:

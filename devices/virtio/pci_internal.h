@@ -23,6 +23,8 @@ struct virtio_pci {
     uint16_t config_vector, queue_select;
     uint16_t queue_vector[VIRTIO_MAX_QUEUES];
     uint8_t isr;
+    uint8_t generation;       /* config_generation: steps when a change is first read... */
+    uint32_t read_generation; /* ...after this one of the device's, so that it cannot wrap unseen */
 };
 
 /* Accesses to the common configuration, of any width at any offset; 0 behind its end. */
