@@ -65,6 +65,12 @@ uint64_t driver_alloc(struct driver *d, size_t len)
     return gpa;
 }
 
+void driver_free(struct driver *d, uint64_t gpa)
+{
+    memset(driver_ptr(d, gpa), 0, d->brk - gpa);
+    d->brk = gpa;
+}
+
 void *driver_ptr(struct driver *d, uint64_t gpa)
 {
     return gmem_ptr(&d->mem, gpa, 1);

@@ -65,8 +65,9 @@ void driver_start(struct driver *d, uint64_t wanted, uint16_t size);
 void driver_negotiate(struct driver *d, uint64_t wanted);
 void driver_set_queue(struct driver *d, unsigned queue, uint16_t size);
 
-/* Guest memory: 16-byte aligned, zeroed, never freed. */
+/* Guest memory: 16-byte aligned, zeroed. driver_free gives back all from `gpa` on. */
 uint64_t driver_alloc(struct driver *d, size_t len);
+void driver_free(struct driver *d, uint64_t gpa);
 void *driver_ptr(struct driver *d, uint64_t gpa);
 
 /* Adds a chain and makes it available, without a kick. Returns its id: of the head (split) or of

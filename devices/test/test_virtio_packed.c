@@ -293,7 +293,7 @@ static void run_rounds(uint16_t size, unsigned rounds)
         ck_assert_uint_eq(id, want);
         if (chain.in_len)
             ck_assert_uint_eq(len, chain.in_len);
-        d.brk = brk;
+        driver_free(&d, brk);
     }
 }
 
@@ -453,7 +453,7 @@ START_TEST(random_ring_contents_do_no_harm)
             store_le16(ring + 16 * s + 14, (uint16_t)((fake_random(&seed) & (N | W | I)) | AVAIL));
         }
         driver_kick(&d, 0);
-        d.brk = buf + 65536;
+        driver_free(&d, buf + 65536);
     }
 }
 END_TEST

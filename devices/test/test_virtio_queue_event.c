@@ -207,7 +207,7 @@ START_TEST(event_in_a_batch_of_many_rounds_is_not_lost)
                 use(batch);
                 want_event(done - 1 - back);
                 ck_assert(virtq_must_notify(q));
-                d.brk = one.gpa + 16;
+                driver_free(&d, one.gpa + 16);
             }
         }
     }

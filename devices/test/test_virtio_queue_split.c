@@ -460,7 +460,7 @@ START_TEST(a_hundred_thousand_chains_pass_the_wrap_of_the_indexes)
         ck_assert(driver_used(&d, 0, 0, &id, &len));
         ck_assert_uint_eq(id, want);
         ck_assert_uint_eq(len, chain.in_len);
-        d.brk = brk;
+        driver_free(&d, brk);
     }
     ck_assert_uint_eq(d.q[0].used_idx, (uint16_t)100000);
 }

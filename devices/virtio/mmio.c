@@ -53,7 +53,8 @@ struct mmio {
     struct virtio *v; /* owned */
     struct irq_line irq;
     struct doorbell_port doorbell;
-    uint64_t base; /* of the window, for the doorbells */
+    uint64_t base;      /* of the window, for the doorbells */
+    unsigned doorbells; /* how many of the queues have one */
     uint32_t features_sel, accept_sel, queue_sel;
     uint32_t pending; /* InterruptStatus */
 };
@@ -78,7 +79,9 @@ static uint32_t read_queue(struct mmio *m, uint64_t offset)
 
     if (!q)
         return 0;
-    return offset == QUEUE_SIZE_MAX ? q->max : offset == QUEUE_READY ? q->enabled : 0;
+    if (offset == QUEUE_RESET)
+        return virtio_queue_in_reset(m->v, m->queue_sel);
+    return offset == QUEUE_SIZE_MAX ? q->max : q->enabled;
 }
 
 static uint32_t read_register(struct mmio *m, uint64_t offset)
@@ -154,16 +157,6 @@ static void write_queue(struct mmio *m, uint64_t offset, uint32_t value)
     }
 }
 
-static void write_ready(struct mmio *m, uint32_t value)
-{
-    struct virtq *q = virtio_queue(m->v, m->queue_sel);
-
-    if (value & 1)
-        virtio_queue_enable(m->v, m->queue_sel);
-    else if (q && !(m->v->status & VIRTIO_STATUS_DRIVER_OK))
-        q->enabled = false;
-}
-
 static void write_register(struct mmio *m, uint64_t offset, uint32_t value)
 {
     switch (offset) {
@@ -180,7 +173,11 @@ static void write_register(struct mmio *m, uint64_t offset, uint32_t value)
         m->queue_sel = value;
         break;
     case QUEUE_READY:
-        write_ready(m, value);
+        /* 4.2.2.1: a queue that is not ready is left alone. */
+        if (value & 1)
+            virtio_queue_enable(m->v, m->queue_sel);
+        else
+            virtio_queue_disable(m->v, m->queue_sel);
         break;
     case QUEUE_NOTIFY:
         virtio_ring(m->v, value);
@@ -259,9 +256,8 @@ static void mmio_destroy(struct dev *dev)
 {
     struct mmio *m = container_of(dev, struct mmio, dev);
 
-    for (unsigned i = 0; m->doorbell.remove && m->v->bell && i < m->v->queue_count; i++)
-        if (m->v->bell[i].fd >= 0)
-            m->doorbell.remove(m->doorbell.opaque, m->base + QUEUE_NOTIFY, 4, i, m->v->bell[i].fd);
+    for (unsigned i = 0; i < m->doorbells; i++)
+        m->doorbell.remove(m->doorbell.opaque, m->base + QUEUE_NOTIFY, 4, i, m->v->bell[i].fd);
     virtio_destroy(m->v);
     dev_fini(dev);
     free(m);
@@ -281,14 +277,13 @@ static const struct dev_ops mmio_ops = {
 /* Each queue's notification gets past hv where KVM can do that; where not, it is an exit. */
 static int add_doorbells(struct mmio *m)
 {
-    for (unsigned i = 0; m->doorbell.add && i < m->v->queue_count; i++) {
+    for (; m->doorbell.add && m->doorbells < m->v->queue_count; m->doorbells++) {
+        unsigned i = m->doorbells;
         int err =
             m->doorbell.add(m->doorbell.opaque, m->base + QUEUE_NOTIFY, 4, i, m->v->bell[i].fd);
 
-        if (err) {
-            m->doorbell.remove = NULL;
+        if (err)
             return err == -ENOTSUP ? 0 : err;
-        }
     }
     return 0;
 }

@@ -155,10 +155,14 @@ void virtio_done(struct virtio *v, unsigned queue)
 {
     assert(v->busy > 0 && v->queue[queue].busy > 0);
     v->queue[queue].busy--;
-    if (--v->busy == 0 && v->resetting)
+    v->busy--;
+    if (v->queue[queue].busy > 0)
+        return;
+    if (v->queue[queue].resetting)
+        virtq_reset(&v->queue[queue]);
+    if (v->busy == 0 && v->resetting)
         finish_reset(v);
-    if (v->queue[queue].busy == 0)
-        pthread_cond_broadcast(&v->idle);
+    pthread_cond_broadcast(&v->idle);
 }
 
 static void stop(struct virtio *v, uint32_t queue)
@@ -256,9 +260,22 @@ static void activate(struct virtio *v)
             ring(&v->bell[i]);
 }
 
+/* 3.1.1: the order of the driver's steps. A bit without those that go before it is not taken. */
+static uint8_t in_order(uint8_t status)
+{
+    static const uint8_t steps[] = {VIRTIO_STATUS_ACKNOWLEDGE, VIRTIO_STATUS_DRIVER,
+                                    VIRTIO_STATUS_FEATURES_OK, VIRTIO_STATUS_DRIVER_OK};
+    uint8_t reached = status & (VIRTIO_STATUS_FAILED | VIRTIO_STATUS_NEEDS_RESET);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(steps) && status & steps[i]; i++)
+        reached |= steps[i];
+    return reached;
+}
+
 void virtio_set_status(struct virtio *v, uint8_t status)
 {
-    uint8_t set = status & STATUS_DRIVER_BITS & (uint8_t)~v->status;
+    /* 2.1.1: bits are only ever added; one that is left out stays set. */
+    uint8_t set = in_order(v->status | (status & STATUS_DRIVER_BITS)) & (uint8_t)~v->status;
 
     if (status == 0) {
         virtio_reset(v);
@@ -268,7 +285,6 @@ void virtio_set_status(struct virtio *v, uint8_t status)
     }
     if (v->resetting)
         return;
-    /* 2.1.1: bits are only ever added; one that is left out stays set. */
     if (set & VIRTIO_STATUS_FEATURES_OK) {
         if (!features_are_ok(v))
             set &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
@@ -303,9 +319,15 @@ struct virtq *virtio_queue(struct virtio *v, uint32_t queue)
     return queue < v->queue_count ? &v->queue[queue] : NULL;
 }
 
+bool virtio_queue_in_reset(const struct virtio *v, uint32_t queue)
+{
+    return queue < v->queue_count && v->queue[queue].resetting;
+}
+
 bool virtio_queue_open(const struct virtio *v, uint32_t queue)
 {
-    if (queue >= v->queue_count || v->resetting || v->queue[queue].enabled)
+    if (queue >= v->queue_count || v->resetting || v->queue[queue].resetting ||
+        v->queue[queue].enabled)
         return false;
     /* Once the device runs only a queue that was reset on its own may change (2.6.1). */
     return !(v->status & VIRTIO_STATUS_DRIVER_OK) || virtio_has(v, VIRTIO_F_RING_RESET);
@@ -324,18 +346,38 @@ void virtio_queue_enable(struct virtio *v, uint32_t queue)
         ring(&v->bell[queue]);
 }
 
+/* The host may still read or write the buffers: 2.6.1.1 wants that to be over. A second vCPU that
+ * asks meanwhile waits, too; who ends the last request ends the reset. */
+static void stop_queue(struct virtio *v, uint32_t queue)
+{
+    struct virtq *q = &v->queue[queue];
+
+    if (!q->resetting) {
+        if (q->active)
+            stop(v, queue);
+        q->active = false;
+        q->resetting = true;
+        if (q->busy == 0)
+            virtq_reset(q);
+    }
+    while (q->resetting && wait_for_host(v))
+        ;
+}
+
 void virtio_queue_reset(struct virtio *v, uint32_t queue)
 {
-    if (queue >= v->queue_count || v->resetting || !virtio_has(v, VIRTIO_F_RING_RESET))
+    if (queue < v->queue_count && !v->resetting && virtio_has(v, VIRTIO_F_RING_RESET))
+        stop_queue(v, queue);
+}
+
+void virtio_queue_disable(struct virtio *v, uint32_t queue)
+{
+    if (queue >= v->queue_count || v->resetting)
         return;
-    if (v->queue[queue].active) {
-        stop(v, queue);
-        v->queue[queue].active = false;
-        /* The host may still read or write the buffers: 2.6.1.1 wants that to be over. */
-        while (v->queue[queue].busy > 0 && !v->resetting && wait_for_host(v))
-            ;
-    }
-    virtq_reset(&v->queue[queue]);
+    if (v->queue[queue].active)
+        stop_queue(v, queue);
+    else if (!v->queue[queue].resetting)
+        v->queue[queue].enabled = false;
 }
 
 void virtio_save(struct virtio *v, struct state_writer *w)
@@ -356,9 +398,7 @@ void virtio_save(struct virtio *v, struct state_writer *w)
 /* A state that no sequence of register writes can reach is refused. */
 static bool status_is_possible(uint8_t status, uint64_t accepted, uint64_t acked, uint64_t offered)
 {
-    if (status & ~(STATUS_DRIVER_BITS | VIRTIO_STATUS_NEEDS_RESET))
-        return false;
-    if (status & VIRTIO_STATUS_DRIVER_OK && !(status & VIRTIO_STATUS_FEATURES_OK))
+    if (in_order(status) != status)
         return false;
     if (!(status & VIRTIO_STATUS_FEATURES_OK))
         return acked == 0;
@@ -385,6 +425,8 @@ int virtio_load(struct virtio *v, struct state_reader *r)
             finish_reset(v);
             return -EINVAL;
         }
+        if (status & VIRTIO_STATUS_NEEDS_RESET)
+            v->queue[i].broken = true; /* as virtio_broken does */
     }
     v->accepted = accepted;
     v->acked = acked;

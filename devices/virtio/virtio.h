@@ -155,7 +155,11 @@ struct virtq *virtio_queue(struct virtio *v, uint32_t queue);
 /* Whether the driver may still change what describes a queue (4.1.4.3.2, 4.2.2.2). */
 bool virtio_queue_open(const struct virtio *v, uint32_t queue);
 void virtio_queue_enable(struct virtio *v, uint32_t queue);
-void virtio_queue_reset(struct virtio *v, uint32_t queue); /* 2.6.1 */
+
+/* 2.6.1. These wait for the host's work on the queue (dev.lock is released meanwhile). */
+void virtio_queue_reset(struct virtio *v, uint32_t queue);
+void virtio_queue_disable(struct virtio *v, uint32_t queue); /* QueueReady becomes 0 (4.2.2) */
+bool virtio_queue_in_reset(const struct virtio *v, uint32_t queue);
 
 /* A notification arrived as an exit: rings the bell. Numbers that are no queue are ignored. */
 void virtio_ring(struct virtio *v, uint32_t queue);
