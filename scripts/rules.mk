@@ -42,13 +42,37 @@ bench: deps
 deps:
 	@scripts/install-deps
 
-#: make fuzz T=60       fuzz the kernel loaders for T seconds (clang, libFuzzer)
-fuzz: build/fuzz/loader
-	@mkdir -p build/fuzz/corpus
-	build/fuzz/loader -max_total_time=$(or $(T),60) -artifact_prefix=build/fuzz/ build/fuzz/corpus
-build/fuzz/loader: hv/fuzz/loader.c $(wildcard hv/loader/*.c devices/core/*.c)
+#: make fuzz T=60       fuzz kernel loaders, queues and devices, T seconds each (clang, libFuzzer)
+FUZZ_CC      := clang -std=gnu11 -O1 -g -I. -D_GNU_SOURCE -pthread -MMD -MP \
+                -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_DEVICES := $(filter-out machine entry,$(basename $(notdir $(wildcard devices/fuzz/*.c))))
+FUZZ_LIB     := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard hv/loader/*.c $(addsuffix /*.c,devices/core \
+                devices/virtio devices/block devices/net devices/pci)))
+FUZZERS      := loader $(FUZZ_DEVICES)
+fuzz: $(FUZZERS:%=build/fuzz/%)
+	@for f in $(FUZZERS); do \
+	    mkdir -p build/fuzz/corpus/$$f && echo "# $$f" && \
+	    build/fuzz/$$f -max_total_time=$(or $(T),60) -max_len=2048 -timeout=20 -verbosity=0 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/$$f- build/fuzz/corpus/$$f $$(find devices/fuzz/corpus/$$f -maxdepth 0 2>/dev/null) || \
+	        exit 1; \
+	done
+build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)clang -std=gnu11 -O1 -g -I. -D_GNU_SOURCE -pthread -fsanitize=fuzzer,address,undefined -o $@ $^
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link -c -o $@ $<
+build/fuzz/libfuzzed.a: $(FUZZ_LIB)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+build/fuzz/loader: build/fuzz/obj/hv/fuzz/loader.o build/fuzz/libfuzzed.a
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^ -luring
+$(FUZZ_DEVICES:%=build/fuzz/%): build/fuzz/%: build/fuzz/obj/devices/fuzz/%.o build/fuzz/obj/devices/fuzz/machine.o \
+		devices/fuzz/entry.c build/fuzz/libfuzzed.a
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* -o $@ $^ -luring
+-include $(FUZZ_LIB:.o=.d) $(FUZZ_DEVICES:%=build/fuzz/obj/devices/fuzz/%.d)
+
+# The same targets without libFuzzer, on the corpus that is checked in.
+FUZZ_OBJ := $(patsubst %,$(B)/obj/devices/fuzz/%.o,machine $(FUZZ_DEVICES))
+$(TB)/devices/test/test_fuzz_corpus: $(FUZZ_OBJ)
+$(TB)/devices/test/test_fuzz_corpus: TEST_SHARED += $(FUZZ_OBJ)
+-include $(FUZZ_OBJ:.o=.d)
 
 #: make SAN=LIST ...    any of these with sanitizers: address,undefined or thread
 #: make CC=clang ...    with the other compiler; V=1 shows commands, WERROR=0 lets warnings pass

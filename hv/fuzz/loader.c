@@ -1,7 +1,7 @@
 /*
  * libFuzzer target for kernel_load: the input is the kernel file, its last byte the wished entry.
  * `make fuzz T=60` builds and runs it. Good seeds are real kernels cut short, and small Multiboot
- * images, in build/fuzz/corpus.
+ * images, in build/fuzz/corpus/loader.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
