@@ -11,6 +11,9 @@
 struct loop;
 struct virtio;
 
+/* --net; its keys are net_params (devices/net/net.h) */
+int virtio_net_create(const char *text, struct loop *loop, struct virtio **out);
+
 extern const struct params virtio_rng_params; /* --rng */
 int virtio_rng_create(const char *text, struct loop *loop, struct virtio **out);
 
@@ -19,5 +22,8 @@ int virtio_balloon_create(const char *text, struct loop *loop, struct virtio **o
 
 extern const struct params virtio_console_params; /* --virtio-console; see console.h, too */
 int virtio_console_create(const char *text, struct loop *loop, struct virtio **out);
+
+extern const struct params virtio_blk_params; /* --disk */
+int virtio_blk_create(const char *text, struct loop *loop, struct virtio **out);
 
 #endif
