@@ -1,0 +1,703 @@
+/* The network device: frames in both directions, whole, cut up, too short, too long, too many. */
+#include <errno.h>
+#include <string.h>
+
+#include "devices/core/log.h"
+#include "devices/core/loop.h"
+#include "devices/core/util.h"
+#include "devices/test/fake_cable.h"
+
+#define TX card_tx_queue(0)
+#define RX card_rx_queue(0)
+
+#define d  card_driver
+
+static const uint64_t layouts[] = {0, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED,
+                                   VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX};
+
+static void set_up(void)
+{
+    log_set_level(LOG_ERROR);
+}
+
+static void tear_down(void)
+{
+    cable_close();
+    ck_assert(cable.closed);
+}
+
+static void start(uint64_t features)
+{
+    cable_open(NULL, 1, 0);
+    driver_start(&d, features, 256);
+    driver_run(&d);
+}
+
+/* One frame with header in one buffer; waits until it comes back. */
+static void send_frame(size_t len, uint8_t tag)
+{
+    struct driver_buf buf = {cable_compose(len, tag, NULL), (uint32_t)(NET_HEADER_BYTES + len),
+                             false};
+
+    ck_assert_uint_eq(driver_do(&d, TX, &buf, 1), 0);
+}
+
+static bool sent_is(size_t len, uint8_t tag)
+{
+    return cable.last_len == NET_HEADER_BYTES + len &&
+           cable_matches(cable.last + NET_HEADER_BYTES, 0, len, tag);
+}
+
+static void post_ready(unsigned count, uint32_t len, uint64_t *gpa)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t at = cable_add_buffer(len);
+
+        if (gpa)
+            gpa[i] = at;
+    }
+    driver_kick(&d, RX);
+}
+
+/* The next used receive buffer; its length. */
+static uint32_t take(void)
+{
+    uint32_t len = 0;
+    uint16_t id;
+
+    ck_assert_msg(driver_used(&d, RX, 0, &id, &len), "no frame came");
+    return len;
+}
+
+static bool nothing_came(void)
+{
+    uint32_t len;
+    uint16_t id;
+
+    return !driver_used(&d, RX, 0, &id, &len);
+}
+
+/* Sending. */
+
+START_TEST(frame_is_sent_split_and_packed_with_one_interrupt)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
+        start(layouts[i]);
+        send_frame(60, (uint8_t)i);
+        ck_assert_uint_eq(cable.sent, 1);
+        ck_assert(sent_is(60, (uint8_t)i));
+        ck_assert_uint_eq(d.irq.rises, 1);
+        cable_close();
+    }
+}
+END_TEST
+
+START_TEST(frame_in_pieces_of_any_size_is_sent_whole)
+{
+    uint64_t gpa;
+    struct driver_buf bufs[112];
+
+    start(VIRTIO_F_INDIRECT_DESC);
+    gpa = cable_compose(100, 3, NULL);
+    for (unsigned i = 0; i < 112; i++)
+        bufs[i] = (struct driver_buf){gpa + i, 1, false};
+    driver_do(&d, TX, bufs, 112);
+    ck_assert(sent_is(100, 3));
+    driver_add_indirect(&d, TX, bufs, 112);
+    driver_kick(&d, TX);
+    ck_assert_uint_eq(cable.sent, 2);
+    ck_assert(sent_is(100, 3));
+    bufs[0] = (struct driver_buf){gpa, 5, false};
+    bufs[1] = (struct driver_buf){gpa + 5, 20, false};
+    bufs[2] = (struct driver_buf){gpa + 25, 0, false};
+    bufs[3] = (struct driver_buf){gpa + 25, 87, false};
+    driver_add(&d, TX, bufs, 4);
+    driver_kick(&d, TX);
+    ck_assert_uint_eq(cable.sent, 3);
+    ck_assert(sent_is(100, 3));
+}
+END_TEST
+
+/* 2., rows 19 and 53; table (a), row 66. */
+START_TEST(totals_of_0_to_25_bytes_are_dropped_and_completed)
+{
+    start(0);
+    for (uint32_t len = 0; len < NET_HEADER_BYTES + NET_ETHERNET_BYTES; len++) {
+        struct driver_buf buf = {driver_alloc(&d, 64), len, false};
+
+        ck_assert_uint_eq(driver_do(&d, TX, &buf, 1), 0);
+    }
+    ck_assert_uint_eq(cable.sent, 0);
+    ck_assert_uint_eq(cable_card()->dropped[CARD_TX], 26);
+    send_frame(14, 1);
+    ck_assert_uint_eq(cable.sent, 1);
+    ck_assert(!driver_broken(&d));
+}
+END_TEST
+
+START_TEST(frame_one_byte_longer_than_any_is_dropped)
+{
+    struct driver_buf bufs[2];
+
+    start(0);
+    bufs[0] = (struct driver_buf){cable_compose(NET_FRAME_MAX + 1, 0, NULL),
+                                  NET_HEADER_BYTES + NET_FRAME_MAX, false};
+    bufs[1] = (struct driver_buf){bufs[0].gpa + bufs[0].len, 1, false};
+    driver_do(&d, TX, bufs, 2);
+    ck_assert_uint_eq(cable.sent, 0);
+    driver_add(&d, TX, bufs, 1);
+    driver_kick(&d, TX);
+    ck_assert_uint_eq(cable.sent, 1);
+    ck_assert(sent_is(NET_FRAME_MAX, 0));
+}
+END_TEST
+
+START_TEST(overlapping_buffers_of_gigabytes_are_dropped)
+{
+    struct driver_buf bufs[100];
+
+    start(0);
+    for (unsigned i = 0; i < 100; i++)
+        bufs[i] = (struct driver_buf){DRIVER_GPA, DRIVER_RAM, false};
+    driver_do(&d, TX, bufs, 100);
+    ck_assert_uint_eq(cable.sent, 0);
+    ck_assert(!driver_broken(&d));
+}
+END_TEST
+
+START_TEST(writable_part_of_a_sent_chain_is_left_alone)
+{
+    struct driver_buf bufs[2];
+
+    start(0);
+    bufs[0] = (struct driver_buf){cable_compose(60, 1, NULL), 72, false};
+    bufs[1] = (struct driver_buf){driver_alloc(&d, 64), 64, true};
+    ck_assert_uint_eq(driver_do(&d, TX, bufs, 2), 0);
+    ck_assert(sent_is(60, 1));
+    for (unsigned i = 0; i < 64; i++)
+        ck_assert_uint_eq(((uint8_t *)driver_ptr(&d, bufs[1].gpa))[i], 0);
+}
+END_TEST
+
+START_TEST(frame_with_a_bad_header_is_dropped)
+{
+    uint8_t hdr[NET_HEADER_BYTES] = {1, 1, 54, 0, 0, 5, 34, 0, 16, 0};
+    struct driver_buf buf;
+
+    cable_open(NULL, 1, NET_CSUM);
+    driver_start(&d, NET_F_CSUM | NET_F_HOST_TSO4, 256);
+    buf = (struct driver_buf){cable_compose(2000, 1, hdr), 2012, false};
+    driver_do(&d, TX, &buf, 1); /* TSO was not offered, and so not negotiated */
+    ck_assert_uint_eq(cable.sent, 0);
+    hdr[1] = 0;
+    memcpy(driver_ptr(&d, buf.gpa), hdr, sizeof(hdr));
+    driver_do(&d, TX, &buf, 1);
+    ck_assert_uint_eq(cable.sent, 1);
+    ck_assert_uint_eq(cable.last[0], 1);
+    ck_assert_uint_eq(load_le16(cable.last + 4), 0); /* gso_size without a type */
+}
+END_TEST
+
+START_TEST(full_back_end_keeps_frames_in_order_and_burns_no_time)
+{
+    uint32_t len;
+    uint16_t id;
+
+    start(0);
+    cable.full = true;
+    for (unsigned i = 0; i < 5; i++) {
+        struct driver_buf buf = {cable_compose(60, (uint8_t)i, NULL), 72, false};
+
+        driver_add(&d, TX, &buf, 1);
+    }
+    driver_kick(&d, TX);
+    ck_assert_uint_eq(cable.refused, 1);
+    ck_assert_int_eq(loop_step(d.loop), 0);
+    ck_assert(!driver_used(&d, TX, 5, &id, &len));
+    cable.full = false;
+    net_writable(&cable.net, 0);
+    ck_assert_uint_eq(cable.sent, 5);
+    ck_assert(sent_is(60, 4));
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert(driver_used(&d, TX, 0, &id, &len));
+}
+END_TEST
+
+START_TEST(reset_while_the_back_end_is_full_sends_nothing_later)
+{
+    struct driver_buf buf;
+
+    start(0);
+    cable.full = true;
+    buf = (struct driver_buf){cable_compose(60, 1, NULL), 72, false};
+    driver_add(&d, TX, &buf, 1);
+    driver_kick(&d, TX);
+    driver_write(&d, 0x70, 0);
+    cable.full = false;
+    net_writable(&cable.net, 0);
+    ck_assert_uint_eq(cable.sent, 0);
+    driver_start(&d, 0, 256);
+    send_frame(60, 2);
+    ck_assert_uint_eq(cable.sent, 1);
+    ck_assert(sent_is(60, 2));
+}
+END_TEST
+
+START_TEST(two_hundred_frames_in_one_kick_all_go)
+{
+    start(VIRTIO_F_EVENT_IDX);
+    for (unsigned i = 0; i < 200; i++) {
+        struct driver_buf buf = {cable_compose(60, (uint8_t)i, NULL), 72, false};
+
+        driver_add(&d, TX, &buf, 1);
+    }
+    driver_kick(&d, TX);
+    ck_assert_uint_eq(cable.sent, 200);
+    ck_assert_uint_le(d.irq.rises, 4); /* one a turn at most */
+}
+END_TEST
+
+static uint64_t time_to_send(const struct net_config *config, unsigned frames, size_t len)
+{
+    uint64_t from = loop_now_ns();
+    uint32_t used;
+    uint16_t id;
+
+    cable_open(config, 1, 0);
+    driver_start(&d, 0, 256);
+    for (unsigned i = 0; i < frames; i++) {
+        struct driver_buf buf = {cable_compose(len, 0, NULL), (uint32_t)len + 12, false};
+
+        driver_add(&d, TX, &buf, 1);
+    }
+    driver_kick(&d, TX);
+    for (unsigned i = 0; i < frames; i++)
+        ck_assert(driver_used(&d, TX, 5000, &id, &used));
+    ck_assert_uint_eq(cable.sent, frames);
+    return loop_now_ns() - from;
+}
+
+START_TEST(sending_keeps_to_the_limits)
+{
+    struct net_config pps = {.pps = 100}, bps = {.bps = 800000};
+
+    /* 10 at once, then one each 10 ms. */
+    ck_assert_uint_ge(time_to_send(&pps, 20, 60), 99 * UINT64_C(1000000));
+    cable_close();
+    /* 10,000 bytes at once, then 100 a millisecond. */
+    ck_assert_uint_ge(time_to_send(&bps, 20, 1000), 99 * UINT64_C(1000000));
+}
+END_TEST
+
+START_TEST(broken_transmit_ring_stops_the_device_until_reset)
+{
+    start(0);
+    driver_publish(&d, TX, 300);
+    driver_kick(&d, TX);
+    ck_assert(driver_broken(&d));
+    net_readable(&cable.net, 0);
+    net_writable(&cable.net, 0);
+    ck_assert(!cable.want[0]);
+    driver_start(&d, 0, 256);
+    send_frame(60, 1);
+    ck_assert_uint_eq(cable.sent, 1);
+}
+END_TEST
+
+/* Receiving. */
+
+START_TEST(frame_arrives_with_one_buffer_and_one_interrupt)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
+        uint64_t gpa;
+        uint8_t *p;
+
+        start(layouts[i] | (i % 2 ? NET_F_MRG_RXBUF : 0));
+        post_ready(1, 1526, &gpa);
+        cable_feed(60, 7, NULL);
+        ck_assert(cable_run());
+        ck_assert_uint_eq(take(), 72);
+        p = driver_ptr(&d, gpa);
+        ck_assert_uint_eq(load_le16(p + 10), 1);
+        ck_assert(cable_matches(p + 12, 0, 60, 7));
+        ck_assert_uint_eq(d.irq.rises, 1);
+        cable_close();
+    }
+}
+END_TEST
+
+START_TEST(large_frame_fills_mergeable_buffers_one_after_the_other)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
+        uint64_t gpa[20];
+
+        start(layouts[i] | NET_F_MRG_RXBUF);
+        post_ready(20, 1526, gpa);
+        /* The first goes over the spill buffer, the second straight into the chains. */
+        for (unsigned frame = 0; frame < 2; frame++) {
+            size_t at = 0;
+
+            cable_feed(9000, (uint8_t)frame, NULL);
+            ck_assert(cable_run());
+            ck_assert_uint_eq(load_le16((uint8_t *)driver_ptr(&d, gpa[6 * frame]) + 10), 6);
+            for (unsigned k = 0; k < 6; k++) {
+                uint8_t *p = driver_ptr(&d, gpa[6 * frame + k]);
+                uint32_t len = take(), skip = k ? 0 : 12;
+
+                ck_assert_uint_eq(len, k < 5 ? 1526 : 9012 - 5 * 1526);
+                ck_assert(cable_matches(p + skip, at, len - skip, (uint8_t)frame));
+                at += len - skip;
+            }
+        }
+        ck_assert(nothing_came());
+        cable_close();
+    }
+}
+END_TEST
+
+START_TEST(largest_frame_arrives_in_buffers_of_a_page)
+{
+    size_t at = 0;
+    uint64_t gpa[64];
+
+    start(NET_F_MRG_RXBUF);
+    post_ready(64, 4096, gpa);
+    for (unsigned frame = 0, k = 0; frame < 3; frame++) {
+        cable_feed(NET_FRAME_MAX, (uint8_t)frame, NULL);
+        ck_assert(cable_run());
+        for (at = 0; at < NET_FRAME_MAX; k++) {
+            uint32_t len = take(), skip = at ? 0 : 12;
+
+            ck_assert(cable_matches((uint8_t *)driver_ptr(&d, gpa[k]) + skip, at, len - skip,
+                                    (uint8_t)frame));
+            at += len - skip;
+        }
+    }
+}
+END_TEST
+
+/* 2., row 4; table (a), row 68. */
+START_TEST(flood_without_buffers_stops_and_resumes_when_they_come)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
+        start(layouts[i]);
+        for (unsigned k = 0; k < 100; k++)
+            cable_feed(60, (uint8_t)k, NULL);
+        net_readable(&cable.net, 0);
+        ck_assert(!cable.want[0]);
+        ck_assert_uint_eq(cable.rx_at, 0); /* nothing is lost meanwhile */
+        for (unsigned round = 0; round < 4; round++) {
+            post_ready(25, 1526, NULL);
+            ck_assert(cable_run());
+            for (unsigned k = 0; k < 25; k++)
+                ck_assert_uint_eq(take(), 72);
+        }
+        ck_assert_uint_eq(cable.rx_at, 100);
+        cable_close();
+    }
+}
+END_TEST
+
+/* 2., row 43; table (a), row 69. */
+START_TEST(jumbo_frame_without_mergeable_buffers_is_dropped_and_the_next_arrives)
+{
+    start(0);
+    post_ready(2, 1526, NULL);
+    cable_feed(1515, 1, NULL);
+    cable_feed(NET_FRAME_MAX, 2, NULL);
+    cable_feed(1514, 3, NULL);
+    ck_assert(cable_run());
+    ck_assert_uint_eq(cable.too_long, 2);
+    ck_assert_uint_eq(take(), 1526);
+    ck_assert(nothing_came());
+}
+END_TEST
+
+START_TEST(frame_longer_than_all_mergeable_buffers_is_dropped_and_the_next_arrives)
+{
+    uint64_t gpa[3];
+
+    start(NET_F_MRG_RXBUF);
+    post_ready(3, 1526, gpa);
+    cable_feed(9000, 1, NULL);
+    cable_feed(3000, 2, NULL);
+    ck_assert(cable_run());
+    ck_assert_uint_eq(cable_card()->dropped[CARD_RX], 1);
+    ck_assert_uint_eq(take(), 1526);
+    ck_assert_uint_eq(take(), 3012 - 1526);
+    ck_assert(cable_matches((uint8_t *)driver_ptr(&d, gpa[0]) + 12, 0, 1514, 2));
+    ck_assert(nothing_came());
+}
+END_TEST
+
+START_TEST(buffers_of_0_to_11_bytes_come_back_empty)
+{
+    start(NET_F_MRG_RXBUF);
+    for (uint32_t len = 0; len < NET_HEADER_BYTES; len++)
+        cable_add_buffer(len);
+    post_ready(1, 1526, NULL);
+    cable_feed(60, 1, NULL);
+    ck_assert(cable_run());
+    for (uint32_t len = 0; len < NET_HEADER_BYTES; len++)
+        ck_assert_uint_eq(take(), 0);
+    ck_assert_uint_eq(take(), 72);
+    ck_assert(!driver_broken(&d));
+}
+END_TEST
+
+START_TEST(buffers_of_12_to_40_bytes_hold_what_fits)
+{
+    start(NET_F_MRG_RXBUF);
+    for (uint32_t size = 12; size <= 40; size++) {
+        uint32_t left = 72;
+
+        post_ready(72 / size + 1, size, NULL);
+        cable_feed(60, 1, NULL);
+        ck_assert(cable_run());
+        while (left > 0) {
+            uint32_t len = take();
+
+            ck_assert_uint_eq(len, left < size ? left : size);
+            left -= len;
+        }
+        ck_assert(!driver_broken(&d));
+        /* What was not used stays for the next. */
+        driver_start(&d, NET_F_MRG_RXBUF, 256);
+    }
+}
+END_TEST
+
+START_TEST(buffer_that_is_only_readable_comes_back_untouched)
+{
+    struct driver_buf buf;
+    uint8_t *p;
+
+    start(0);
+    buf = (struct driver_buf){driver_alloc(&d, 100), 100, false};
+    driver_add(&d, RX, &buf, 1);
+    post_ready(1, 1526, NULL);
+    cable_feed(60, 1, NULL);
+    ck_assert(cable_run());
+    ck_assert_uint_eq(take(), 0);
+    ck_assert_uint_eq(take(), 72);
+    p = driver_ptr(&d, buf.gpa);
+    for (unsigned i = 0; i < 100; i++)
+        ck_assert_uint_eq(p[i], 0);
+}
+END_TEST
+
+START_TEST(buffer_of_single_bytes_holds_a_frame)
+{
+    struct driver_buf bufs[100];
+    uint64_t gpa;
+
+    for (unsigned merge = 0; merge < 2; merge++) {
+        start(merge ? NET_F_MRG_RXBUF : 0);
+        gpa = driver_alloc(&d, 100);
+        for (unsigned i = 0; i < 100; i++)
+            bufs[i] = (struct driver_buf){gpa + i, 1, true};
+        driver_add(&d, RX, bufs, 100);
+        driver_kick(&d, RX);
+        cable_feed(80, 9, NULL);
+        ck_assert(cable_run());
+        ck_assert_uint_eq(take(), 92);
+        ck_assert(cable_matches((uint8_t *)driver_ptr(&d, gpa) + 12, 0, 80, 9));
+        cable_close();
+    }
+}
+END_TEST
+
+START_TEST(two_hundred_buffers_of_one_byte_segments_do_not_exceed_the_vector)
+{
+    struct driver_buf bufs[250];
+    uint64_t gpa;
+
+    start(NET_F_MRG_RXBUF | VIRTIO_F_INDIRECT_DESC);
+    gpa = driver_alloc(&d, 256);
+    for (unsigned i = 0; i < 250; i++)
+        bufs[i] = (struct driver_buf){gpa + i, 1, true};
+    for (unsigned i = 0; i < 60; i++)
+        driver_add_indirect(&d, RX, bufs, 250);
+    driver_kick(&d, RX);
+    for (unsigned i = 0; i < 3; i++)
+        cable_feed(5000, 1, NULL); /* 21 chains each; the third does not fit */
+    ck_assert(cable_run());
+    for (unsigned i = 0; i < 42; i++)
+        ck_assert_uint_eq(take(), i % 21 < 20 ? 250 : 12);
+    ck_assert(nothing_came());
+    ck_assert_uint_eq(cable_card()->dropped[CARD_RX], 1);
+}
+END_TEST
+
+START_TEST(large_frame_of_the_host_that_was_not_negotiated_is_dropped)
+{
+    uint8_t hdr[NET_HEADER_BYTES] = {1, 1, 54, 0, 0, 5, 34, 0, 16, 0};
+
+    start(NET_F_MRG_RXBUF);
+    post_ready(4, 4096, NULL);
+    cable_feed(5000, 1, hdr);
+    hdr[1] = 0;
+    cable_feed(60, 2, hdr); /* needs a checksum that this guest will not compute */
+    cable_feed(60, 3, NULL);
+    ck_assert(cable_run());
+    ck_assert_uint_eq(take(), 72);
+    ck_assert(nothing_came());
+    ck_assert_uint_eq(cable_card()->dropped[CARD_RX], 2);
+}
+END_TEST
+
+START_TEST(large_frame_keeps_its_header_when_it_was_negotiated)
+{
+    const uint8_t hdr[NET_HEADER_BYTES] = {1, 1, 54, 0, 0, 5, 34, 0, 16, 0, 0xaa, 0xaa};
+    uint64_t gpa[4];
+
+    cable_open(NULL, 1, NET_CSUM | NET_TSO4);
+    driver_start(&d, NET_F_MRG_RXBUF | NET_F_GUEST_CSUM | NET_F_GUEST_TSO4, 256);
+    post_ready(4, 4096, gpa);
+    ck_assert_uint_eq(cable.offloads_set, NET_CSUM | NET_TSO4);
+    cable_feed(5000, 1, hdr);
+    ck_assert(cable_run());
+    ck_assert_uint_eq(take(), 4096);
+    ck_assert_uint_eq(take(), 5012 - 4096);
+    ck_assert_mem_eq(driver_ptr(&d, gpa[0]), hdr, 10);
+    ck_assert_uint_eq(load_le16((uint8_t *)driver_ptr(&d, gpa[0]) + 10), 2);
+}
+END_TEST
+
+START_TEST(frame_above_the_negotiated_mtu_is_dropped)
+{
+    struct net_config config = {.mtu = 1000};
+
+    cable_open(&config, 1, 0);
+    driver_start(&d, NET_F_MTU, 256);
+    post_ready(4, 4096, NULL);
+    cable_feed(1000 + 18 + 1, 1, NULL);
+    cable_feed(1000 + 18, 2, NULL);
+    ck_assert(cable_run());
+    ck_assert_uint_eq(take(), 1030);
+    ck_assert(nothing_came());
+}
+END_TEST
+
+START_TEST(receiving_keeps_to_the_limits)
+{
+    struct net_config config = {.pps = 100};
+    uint64_t from;
+    uint32_t len;
+    uint16_t id;
+
+    cable_open(&config, 1, 0);
+    driver_start(&d, 0, 256);
+    post_ready(40, 1526, NULL);
+    for (unsigned i = 0; i < 20; i++)
+        cable_feed(60, 0, NULL);
+    from = loop_now_ns();
+    ck_assert(cable_run());
+    for (unsigned i = 0; i < 20; i++)
+        ck_assert(driver_used(&d, RX, 2000, &id, &len));
+    ck_assert_uint_ge(loop_now_ns() - from, 99 * UINT64_C(1000000));
+    ck_assert(!driver_used(&d, RX, 30, &id, &len));
+    ck_assert(cable.want[0]); /* the limit's pause is over, and the host may speak again */
+}
+END_TEST
+
+START_TEST(reset_with_frames_waiting_touches_no_buffer)
+{
+    uint64_t gpa;
+
+    start(0);
+    post_ready(1, 1526, &gpa);
+    driver_write(&d, 0x70, 0);
+    cable_feed(60, 1, NULL);
+    net_readable(&cable.net, 0);
+    ck_assert(!cable.want[0]);
+    ck_assert_uint_eq(((uint8_t *)driver_ptr(&d, gpa))[12], 0);
+    driver_start(&d, 0, 256);
+    post_ready(1, 1526, &gpa);
+    ck_assert(cable_run());
+    ck_assert_uint_eq(take(), 72);
+}
+END_TEST
+
+START_TEST(receive_ring_that_was_reset_alone_works_at_its_new_place)
+{
+    start(VIRTIO_F_RING_RESET);
+    post_ready(3, 1526, NULL);
+    virtio_queue_reset(d.v, RX);
+    cable_feed(60, 1, NULL);
+    net_readable(&cable.net, 0);
+    ck_assert(!cable.want[0]);
+    driver_set_queue(&d, RX, 256);
+    post_ready(1, 1526, NULL);
+    ck_assert(cable_run());
+    ck_assert_uint_eq(take(), 72);
+    send_frame(60, 1);
+    ck_assert_uint_eq(cable.sent, 1);
+}
+END_TEST
+
+START_TEST(broken_receive_ring_stops_the_device)
+{
+    start(NET_F_MRG_RXBUF);
+    driver_publish(&d, RX, 999);
+    driver_kick(&d, RX);
+    cable_feed(60, 1, NULL);
+    ck_assert(cable_run());
+    ck_assert(driver_broken(&d));
+}
+END_TEST
+
+START_TEST(buffer_outside_of_memory_behind_a_good_one_stops_the_device)
+{
+    struct driver_buf bad = {DRIVER_GPA + DRIVER_RAM - 10, 11, true};
+
+    start(NET_F_MRG_RXBUF);
+    cable_add_buffer(1526);
+    driver_add(&d, RX, &bad, 1);
+    driver_kick(&d, RX);
+    cable_feed(3000, 1, NULL);
+    ck_assert(cable_run());
+    ck_assert(driver_broken(&d));
+    ck_assert(nothing_came());
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("virtio-net");
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_set_timeout(tc, 20);
+    tcase_add_test(tc, frame_is_sent_split_and_packed_with_one_interrupt);
+    tcase_add_test(tc, frame_in_pieces_of_any_size_is_sent_whole);
+    tcase_add_test(tc, totals_of_0_to_25_bytes_are_dropped_and_completed);
+    tcase_add_test(tc, frame_one_byte_longer_than_any_is_dropped);
+    tcase_add_test(tc, overlapping_buffers_of_gigabytes_are_dropped);
+    tcase_add_test(tc, writable_part_of_a_sent_chain_is_left_alone);
+    tcase_add_test(tc, frame_with_a_bad_header_is_dropped);
+    tcase_add_test(tc, full_back_end_keeps_frames_in_order_and_burns_no_time);
+    tcase_add_test(tc, reset_while_the_back_end_is_full_sends_nothing_later);
+    tcase_add_test(tc, two_hundred_frames_in_one_kick_all_go);
+    tcase_add_test(tc, sending_keeps_to_the_limits);
+    tcase_add_test(tc, broken_transmit_ring_stops_the_device_until_reset);
+    tcase_add_test(tc, frame_arrives_with_one_buffer_and_one_interrupt);
+    tcase_add_test(tc, large_frame_fills_mergeable_buffers_one_after_the_other);
+    tcase_add_test(tc, largest_frame_arrives_in_buffers_of_a_page);
+    tcase_add_test(tc, flood_without_buffers_stops_and_resumes_when_they_come);
+    tcase_add_test(tc, jumbo_frame_without_mergeable_buffers_is_dropped_and_the_next_arrives);
+    tcase_add_test(tc, frame_longer_than_all_mergeable_buffers_is_dropped_and_the_next_arrives);
+    tcase_add_test(tc, buffers_of_0_to_11_bytes_come_back_empty);
+    tcase_add_test(tc, buffers_of_12_to_40_bytes_hold_what_fits);
+    tcase_add_test(tc, buffer_that_is_only_readable_comes_back_untouched);
+    tcase_add_test(tc, buffer_of_single_bytes_holds_a_frame);
+    tcase_add_test(tc, two_hundred_buffers_of_one_byte_segments_do_not_exceed_the_vector);
+    tcase_add_test(tc, large_frame_of_the_host_that_was_not_negotiated_is_dropped);
+    tcase_add_test(tc, large_frame_keeps_its_header_when_it_was_negotiated);
+    tcase_add_test(tc, frame_above_the_negotiated_mtu_is_dropped);
+    tcase_add_test(tc, receiving_keeps_to_the_limits);
+    tcase_add_test(tc, reset_with_frames_waiting_touches_no_buffer);
+    tcase_add_test(tc, receive_ring_that_was_reset_alone_works_at_its_new_place);
+    tcase_add_test(tc, broken_receive_ring_stops_the_device);
+    tcase_add_test(tc, buffer_outside_of_memory_behind_a_good_one_stops_the_device);
+    return fake_run(tc);
+}
