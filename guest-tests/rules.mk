@@ -6,7 +6,7 @@ BED     := build/testbed
 GUEST_FILES := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio initrd-virtio.cpio root.img \
                standard/vmlinuz standard/vmlinux)
 # The virtio drivers of Debian's cloud kernel, in an order in which they load.
-VIRTIO_MODULES := virtio/virtio virtio/virtio_ring virtio/virtio_mmio virtio/virtio_pci_modern_dev \
+VIRTIO_MODULES := virtio/virtio_ring virtio/virtio virtio/virtio_mmio virtio/virtio_pci_modern_dev \
                virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk net/net_failover \
                net/virtio_net char/hw_random/virtio-rng char/virtio_console virtio/virtio_balloon
 IMAGES  := guest-tests/images
