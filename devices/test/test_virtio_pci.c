@@ -65,6 +65,36 @@ START_TEST(configuration_change_sets_isr_and_sends_its_vector)
 }
 END_TEST
 
+START_TEST(configuration_change_without_vector_sends_nothing)
+{
+    pg_start(0);
+    pg_enable_messages();
+    pg_cc_set(PG_CFGVEC, 2, PG_NO);
+    pthread_mutex_lock(&pg.dev->lock);
+    virtio_config_changed(&pg.toy->v);
+    pthread_mutex_unlock(&pg.dev->lock);
+    ck_assert_uint_eq(pg.sent[0] + pg.sent[1] + pg.sent[2], 0);
+}
+END_TEST
+
+START_TEST(features_are_offered_and_mirrored_by_selector)
+{
+    for (uint32_t select = 0; select < 70; select++) {
+        uint64_t want = select < 2 ? pg.toy->v.offered >> (32 * select) & 0xffffffff : 0;
+
+        pg_cc_set(PG_DFSEL, 4, select);
+        ck_assert_uint_eq(pg_cc(PG_DF, 4), want);
+        pg_cc_set(PG_GFSEL, 4, select);
+        pg_cc_set(PG_GF, 4, want);
+        ck_assert_uint_eq(pg_cc(PG_GF, 4), want);
+    }
+    pg_cc_set(PG_DFSEL, 4, UINT32_MAX);
+    ck_assert_uint_eq(pg_cc(PG_DF, 4), 0);
+    pg_cc_set(PG_GFSEL, 4, 0);
+    ck_assert_uint_eq(pg_cc(PG_GF, 4), pg.toy->v.offered & 0xffffffff);
+}
+END_TEST
+
 START_TEST(common_registers_read_the_same_in_every_width)
 {
     pg_negotiate(0);
@@ -233,6 +263,8 @@ START_TEST(queue_reset_disables_one_queue_until_enabled_elsewhere)
     ck_assert_uint_eq(pg.bells, 1);
     pg_echo(1);
     pg_set_queue(0, 8);
+    ck_assert_uint_eq(pg_cc(PG_QEN, 2), 1);
+    ck_assert_uint_eq(pg_cc(PG_QRESET, 2), 0);
     pg_echo(0);
     ck_assert_uint_eq(pg.bells, 2);
 }
@@ -260,6 +292,7 @@ START_TEST(device_reset_unmaps_vectors_and_clears_queues_and_isr)
         pg_cc_set(PG_QSEL, 2, i);
         ck_assert_uint_eq(pg_cc(PG_QVEC, 2), PG_NO);
         ck_assert_uint_eq(pg_cc(PG_QEN, 2), 0);
+        ck_assert_uint_eq(pg_cc(PG_QRESET, 2), 0);
         ck_assert_uint_eq(pg_cc(PG_QSIZE, 2), 64);
     }
     ck_assert_uint_eq(pg_peek(pg_cap_address(3), 1), 0);
@@ -387,6 +420,8 @@ int main(void)
     tcase_add_test(tc, capabilities_for_all_structures_lie_in_the_bar);
     tcase_add_loop_test(tc, split_and_packed_queues_serve_buffers_and_send_their_vector, 0, 2);
     tcase_add_test(tc, configuration_change_sets_isr_and_sends_its_vector);
+    tcase_add_test(tc, configuration_change_without_vector_sends_nothing);
+    tcase_add_test(tc, features_are_offered_and_mirrored_by_selector);
     tcase_add_test(tc, common_registers_read_the_same_in_every_width);
     tcase_add_test(tc, partial_and_wide_writes_change_the_bytes_they_cover);
     tcase_add_test(tc, write_to_read_only_common_fields_is_ignored);

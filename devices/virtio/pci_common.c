@@ -64,12 +64,6 @@ static uint64_t *address_of(struct virtq *q, unsigned offset)
     }
 }
 
-/* 4.1.4.3.1: a queue's reset is told to go on while the host still holds its buffers. */
-static bool queue_resets(const struct virtq *q)
-{
-    return q->enabled && !q->active && q->busy > 0;
-}
-
 /* 4.1.4.3.1: for a queue that is not there the size reads 0, and so does the rest here, but that
  * no vector is mapped to it. */
 static uint32_t read_queue(struct virtio_pci *p, unsigned offset)
@@ -89,7 +83,7 @@ static uint32_t read_queue(struct virtio_pci *p, unsigned offset)
     case QUEUE_NOTIFY_OFF:
         return p->queue_select;
     case QUEUE_RESET:
-        return queue_resets(q);
+        return virtio_queue_in_reset(p->v, p->queue_select);
     }
     address = address_of(q, offset);
     return address ? (uint32_t)(*address >> (offset & 4 ? 32 : 0)) : 0;
