@@ -5,6 +5,7 @@
 
 #include "devices/core/util.h"
 #include "devices/devices.h"
+#include "devices/net/net.h"
 #include "devices/virtio/models.h"
 
 /* Columns of a place: bus, base, size, interrupt line, output bytes that may come in batches. */
@@ -68,6 +69,20 @@ const unsigned device_type_count = ARRAY_SIZE(device_types);
 
 /* In the order in which a machine's devices are numbered. */
 const struct virtio_type virtio_types[] = {
+    {
+        .name = "virtio-blk",
+        .help = "a disk",
+        .option = "disk",
+        .params = &virtio_blk_params,
+        .create = virtio_blk_create,
+    },
+    {
+        .name = "virtio-net",
+        .help = "a network card",
+        .option = "net",
+        .params = &net_params,
+        .create = virtio_net_create,
+    },
     {
         .name = "virtio-rng",
         .help = "random numbers of the host",

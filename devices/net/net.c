@@ -45,7 +45,7 @@ _Static_assert(ARRAY_SIZE(types) + 1 == ARRAY_SIZE(type_names), "one name a type
 
 static const struct param_row rows[] = {
     ROW(type, "TYPE", PARAM_CHOICE, .choices = type_names, .required = true,
-        .help = "the other end of the cable: user (passt), tap, socket (other guests), none"),
+        .help = "The other end of the cable: user (passt), tap, socket (other guests), none"),
     ROW(hostfwd, "tcp|udp:[ADDR]:PORT-:PORT", PARAM_LIST,
         .help = "user: a port of the host that leads to the guest; may be repeated"),
     ROW(ifname, "NAME", PARAM_STRING, .help = "tap: the host's interface"),
@@ -53,11 +53,12 @@ static const struct param_row rows[] = {
     ROW(path, "FILE", PARAM_STRING, .help = "socket: where the guests of one wire meet"),
     ROW(queues, "N", PARAM_COUNT, .min = 1, .max = NET_QUEUES_MAX, .initial = "1",
         .help = "tap: queue pairs, one a vCPU is best"),
-    ROW(mac, "XX:XX:XX:XX:XX:XX", PARAM_STRING, .help = "the card's address; default: random"),
+    ROW(mac, "XX:XX:XX:XX:XX:XX", PARAM_STRING,
+        .help = "The card's address; otherwise a random one"),
     ROW(mtu, "BYTES", PARAM_COUNT, .max = 65535,
-        .help = "largest packet, told to the guest; 0: the guest's default"),
-    ROW(bps, "BITS", PARAM_SIZE, .help = "limit each way, bits a second"),
-    ROW(pps, "FRAMES", PARAM_SIZE, .help = "limit each way, frames a second"),
+        .help = "Largest packet, told to the guest; 0: not told"),
+    ROW(bps, "BYTES", PARAM_SIZE, .help = "Bytes a second at most, each way; 0: no limit"),
+    ROW(pps, "N", PARAM_SIZE, .help = "Frames a second at most, each way; 0: no limit"),
     {.key = NULL},
 };
 

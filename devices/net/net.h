@@ -42,7 +42,7 @@ struct net_config {
     unsigned queues;           /* pairs; tap */
     char *mac;                 /* NULL: a random one */
     unsigned mtu;              /* told to the guest; 0: nothing is told */
-    uint64_t bps;              /* bits a second, each way; 0: no limit */
+    uint64_t bps;              /* bytes a second, each way; 0: no limit */
     uint64_t pps;              /* frames a second, each way; 0: no limit */
 };
 

@@ -287,10 +287,10 @@ static const struct virtio_ops card_ops = {
 
 static void set_limits(struct card *card, const struct net_config *config)
 {
-    uint64_t bytes = config->bps && config->bps < 8 ? 1 : config->bps / 8, now = loop_now_ns();
+    uint64_t now = loop_now_ns();
 
     for (unsigned i = 0; i < 2; i++) {
-        bucket_init(&card->bytes[i], bytes, 0, now);
+        bucket_init(&card->bytes[i], config->bps, 0, now);
         bucket_init(&card->frames[i], config->pps, 0, now);
     }
 }
