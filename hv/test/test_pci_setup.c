@@ -31,7 +31,8 @@ static void build(const char *bus)
     vm.loop = loop_create();
     ck_assert_ptr_nonnull(vm.loop);
     irqchip_init(&vm.irqchip, -1, false, false);
-    ck_assert_int_eq(virtio_setup(&vm), 0);
+    ck_assert_int_eq(virtio_setup_open(&vm), 0);
+    ck_assert_int_eq(virtio_setup_attach(&vm), 0);
 }
 
 static void take_down(void)
@@ -42,6 +43,7 @@ static void take_down(void)
         dev_destroy(d->dev);
         irq_msi_destroy(d->msi);
     }
+    virtio_setup_close(&vm);
     irqchip_fini(&vm.irqchip);
     loop_destroy(vm.loop);
     config_free(&config);
