@@ -247,7 +247,9 @@ static void balloon_stop(struct virtio *v, unsigned queue)
 static void balloon_config_write(struct virtio *v, unsigned offset, unsigned size,
                                  const uint8_t *data)
 {
-    if (offset >= CONFIG_ACTUAL && offset + size <= CONFIG_ACTUAL + 4)
+    const unsigned end = CONFIG_ACTUAL + 4;
+
+    if (offset >= CONFIG_ACTUAL && offset < end && size <= end - offset)
         memcpy(v->config + offset, data, size);
 }
 
