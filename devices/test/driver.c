@@ -146,8 +146,9 @@ void driver_put_desc(struct driver *d, uint64_t gpa, unsigned i, uint64_t addr, 
 
     store_le64(at, addr);
     store_le32(at + 8, len);
-    store_le16(at + (packed(d) ? 14 : 12), flags);
     store_le16(at + (packed(d) ? 12 : 14), next_or_id);
+    /* In one piece: a device may look at a packed ring's flags at any time. Tables lie aligned. */
+    __atomic_store_n((uint16_t *)(void *)(at + (packed(d) ? 14 : 12)), flags, __ATOMIC_RELAXED);
 }
 
 void driver_publish(struct driver *d, unsigned queue, uint16_t head)
