@@ -21,6 +21,7 @@
 static struct loop *loop;
 static struct fake_end end;
 static char dir[] = "/tmp/hv-passt-XXXXXX", tool[64], notes[64];
+static char real_path[1024]; /* $PATH before the tests changed it */
 
 /* Notes its process and arguments, then does `body`. */
 static void install(const char *body)
@@ -360,9 +361,68 @@ START_TEST(killed_keeper_leaves_the_link_down_and_hv_alive)
 }
 END_TEST
 
+static bool is_installed(void)
+{
+    char *copy = strdup(real_path), *save = NULL, name[256];
+    bool found = false;
+
+    for (char *at = strtok_r(copy, ":", &save); at && !found; at = strtok_r(NULL, ":", &save)) {
+        snprintf(name, sizeof(name), "%s/passt", at);
+        found = access(name, X_OK) == 0;
+    }
+    free(copy);
+    return found;
+}
+
+/* Who has this address? passt answers for every address but the guest's. */
+static void ask_for_address(void)
+{
+    static const uint8_t question[NET_HEADER_BYTES + 42] = {
+        [12] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0,    1,    2,  3, 8, 6,
+        0,           1,    8,    0,    6,    4,    0,    1,    0x52, 0x54, 0,  1, 2, 3,
+        10,          9,    8,    7,    0,    0,    0,    0,    0,    0,    10, 9, 8, 1};
+    struct iovec iov = {(void *)(uintptr_t)question, sizeof(question)};
+
+    ck_assert_int_eq(net_send(end.net, 0, &iov, 1), 0);
+}
+
+START_TEST(real_passt_answers_frames_and_forwards_a_port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t len = sizeof(addr);
+    char text[96];
+
+    if (!is_installed()) {
+        printf("# real_passt: skipped, passt is not installed\n");
+        close(fd);
+        return;
+    }
+    /* A port that was free a moment ago. */
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, len), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    close(fd);
+    setenv("PATH", real_path, 1);
+    snprintf(text, sizeof(text), "user,hostfwd=tcp:127.0.0.1:%u-:80", ntohs(addr.sin_port));
+    if (fake_end_open(&end, text, loop) != 0) {
+        printf("# real_passt: skipped: %s\n", fake_log_line);
+        return;
+    }
+    ask_for_address();
+    ck_assert(fake_until(loop, &end.got, 1, 2000));
+    ck_assert_uint_ge(end.last_len, NET_HEADER_BYTES + 42);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, len), 0); /* passt listens there */
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("passt");
+    const char *path = getenv("PATH");
+
+    snprintf(real_path, sizeof(real_path), "%s", path ? path : "");
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_set_timeout(tc, 20);
@@ -384,5 +444,6 @@ int main(void)
     tcase_add_test(tc, hv_that_is_killed_takes_passt_with_it);
     tcase_add_test(tc, helpers_see_no_other_descriptor);
     tcase_add_test(tc, killed_keeper_leaves_the_link_down_and_hv_alive);
+    tcase_add_test(tc, real_passt_answers_frames_and_forwards_a_port);
     return fake_run(tc);
 }

@@ -1,5 +1,6 @@
 /* The network device: frames in both directions, whole, cut up, too short, too long, too many. */
-#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "devices/core/log.h"
@@ -306,6 +307,25 @@ END_TEST
 
 /* Receiving. */
 
+struct watcher {
+    const uint16_t *index;
+    bool stop;    /* atomic: stored by the test, loaded by the watcher */
+    bool runs;    /* atomic, the other way round */
+    unsigned odd; /* values seen that are between two frames of six buffers */
+};
+
+static void *watch_index(void *opaque)
+{
+    struct watcher *w = opaque;
+
+    while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE))
+        if (__atomic_load_n(w->index, __ATOMIC_ACQUIRE) % 6)
+            w->odd++;
+        else
+            __atomic_store_n(&w->runs, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
 START_TEST(frame_arrives_with_one_buffer_and_one_interrupt)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
@@ -352,6 +372,31 @@ START_TEST(large_frame_fills_mergeable_buffers_one_after_the_other)
         ck_assert(nothing_came());
         cable_close();
     }
+}
+END_TEST
+
+/* The used index before the frame is there and after: nothing in between can be seen from a second
+ * thread, which is what this looks for. */
+START_TEST(buffers_of_a_large_frame_become_used_together)
+{
+    struct driver_queue *q = &d.q[0];
+    struct watcher w = {0};
+    pthread_t thread;
+
+    start(NET_F_MRG_RXBUF);
+    w.index = (const uint16_t *)driver_ptr(&d, q->used + 2);
+    ck_assert_int_eq(pthread_create(&thread, NULL, watch_index, &w), 0);
+    while (!__atomic_load_n(&w.runs, __ATOMIC_ACQUIRE))
+        sched_yield();
+    for (unsigned i = 0; i < 300; i++) {
+        post_ready(6, 1526, NULL);
+        cable_feed(9000, 1, NULL);
+        ck_assert(cable_run());
+    }
+    __atomic_store_n(&w.stop, true, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(*w.index, 1800);
+    ck_assert_uint_eq(w.odd, 0);
 }
 END_TEST
 
@@ -682,6 +727,7 @@ int main(void)
     tcase_add_test(tc, broken_transmit_ring_stops_the_device_until_reset);
     tcase_add_test(tc, frame_arrives_with_one_buffer_and_one_interrupt);
     tcase_add_test(tc, large_frame_fills_mergeable_buffers_one_after_the_other);
+    tcase_add_test(tc, buffers_of_a_large_frame_become_used_together);
     tcase_add_test(tc, largest_frame_arrives_in_buffers_of_a_page);
     tcase_add_test(tc, flood_without_buffers_stops_and_resumes_when_they_come);
     tcase_add_test(tc, jumbo_frame_without_mergeable_buffers_is_dropped_and_the_next_arrives);
