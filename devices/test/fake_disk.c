@@ -183,7 +183,10 @@ uint64_t fake_disk_queue(struct fake_disk *f, unsigned queue, uint32_t type, uin
 
     put_header(driver_ptr(&f->d, header), type, sector);
     *(uint8_t *)driver_ptr(&f->d, status) = 0xff;
-    driver_add(&f->d, queue, buf, 3);
+    if (f->d.features & VIRTIO_F_INDIRECT_DESC)
+        driver_add_indirect(&f->d, queue, buf, 3);
+    else
+        driver_add(&f->d, queue, buf, 3);
     return status;
 }
 
