@@ -183,9 +183,19 @@ int overlay_run(struct overlay *o, int base_fd, struct block_request *req)
     return 0;
 }
 
+/* Without a name from the start, or, where the file system cannot do that, from the next moment. */
 static int open_unnamed(const char *dir)
 {
-    return open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+    char *path;
+
+    if (fd >= 0 || errno != EOPNOTSUPP || asprintf(&path, "%s/hv-snapshot-XXXXXX", dir) < 0)
+        return fd;
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    free(path);
+    return fd;
 }
 
 /* A reflink of the base beside it, where the file system can. */
