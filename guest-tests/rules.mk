@@ -16,6 +16,8 @@ BED_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/v
                net/9p/9pnet_virtio fs/9p/9p fs/overlayfs/overlay drivers/net/tun drivers/net/dummy \
                virt/lib/irqbypass \
                drivers/crypto/ccp/ccp arch/x86/kvm/kvm arch/x86/kvm/kvm-amd
+# What a test loads by itself.
+BED_LOADABLE := drivers/block/loop lib/crc16 fs/mbcache fs/jbd2/jbd2 crypto/crc32c_generic fs/ext4/ext4
 BED_FILES   := bin/agent=$(BED)/agent bin/hold=$(BED)/hold init=guest-tests/testbed/init copy=guest-tests/testbed/copy \
                $(foreach m,$(BED_MODULES),modules/$(notdir $m).ko=$(BED)/modules/$(notdir $m).ko)
 BED_SRC     := guest-tests/testbed/frame.c guest-tests/testbed/frame.h
@@ -88,7 +90,7 @@ $(BED)/vmlinux: $(GUEST)/standard/vmlinux
 # Without debug information, and without the signature that the box would spend time on.
 $(BED)/modules/stamp: build/cache/linux-amd64/vmlinuz guest-tests/rules.mk
 	@mkdir -p $(@D)
-	$(Q)for m in $(BED_MODULES); do \
+	$(Q)for m in $(BED_MODULES) $(BED_LOADABLE); do \
 	    strip --strip-debug -o $(@D)/$${m##*/}.ko build/cache/linux-amd64/modules/kernel/$$m.ko || exit; \
 	done
 	$(Q)touch $@
