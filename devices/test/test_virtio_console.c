@@ -99,6 +99,25 @@ START_TEST(full_pipe_holds_the_guest_back_and_loses_nothing)
 }
 END_TEST
 
+/* Linux would wait with interrupts off, for ever. */
+START_TEST(reader_that_stopped_for_good_does_not_stop_a_console)
+{
+    static uint8_t data[250000];
+    uint16_t id;
+    uint32_t len;
+
+    console_create_piped("");
+    console_start(F_MULTIPORT);
+    guest_write(0, data, sizeof(data));
+    ck_assert(!driver_used(&guest, 1, 800, &id, &len));
+    ck_assert(driver_used(&guest, 1, 1000, &id, &len));
+    guest_write(0, data, sizeof(data)); /* no second wait */
+    ck_assert(driver_used(&guest, 1, 0, &id, &len));
+    console_close_pipes();
+    driver_destroy(&guest);
+}
+END_TEST
+
 START_TEST(reset_forgets_how_far_the_host_was)
 {
     uint16_t id;
@@ -338,6 +357,7 @@ int main(void)
     tcase_add_test(tc, callback_port_takes_a_large_chain_in_pieces);
     tcase_add_test(tc, host_that_is_full_holds_the_guest_back);
     tcase_add_test(tc, full_pipe_holds_the_guest_back_and_loses_nothing);
+    tcase_add_test(tc, reader_that_stopped_for_good_does_not_stop_a_console);
     tcase_add_test(tc, reset_forgets_how_far_the_host_was);
     tcase_add_test(tc, output_without_a_port_is_dropped);
     tcase_add_test(tc, callback_may_answer_at_once);

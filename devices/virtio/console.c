@@ -65,6 +65,16 @@ static void again_fired(void *opaque)
     pthread_mutex_unlock(v->lock);
 }
 
+static void stall_fired(void *opaque)
+{
+    struct console *c = opaque;
+
+    pthread_mutex_lock(c->v.lock);
+    for (unsigned i = 0; i < c->count; i++)
+        console_give_up(c->port[i]);
+    pthread_mutex_unlock(c->v.lock);
+}
+
 static void console_stop(struct virtio *v, unsigned queue)
 {
     struct console *c = console_of(v);
@@ -153,6 +163,8 @@ static void console_destroy(struct virtio *v)
     }
     if (c->again)
         loop_timer_remove(c->again);
+    if (c->stall)
+        loop_timer_remove(c->stall);
     free(c);
 }
 
@@ -275,7 +287,8 @@ int virtio_console_create(const char *text, struct loop *loop, struct virtio **o
     c->v.config_len = CONFIG_BYTES;
     c->loop = loop;
     c->again = loop_timer_add(loop, again_fired, c);
-    if (!c->again || !port_at(c, 0))
+    c->stall = loop_timer_add(loop, stall_fired, c);
+    if (!c->again || !c->stall || !port_at(c, 0))
         goto no_memory;
     c->port[0]->absent = true;
     err = console_open_text(c, text);

@@ -4,8 +4,9 @@
  * made.
  *
  * A port is tied to a chardev or to callbacks. Both directions hold back: the guest's output waits
- * in the guest while the host's side is full, and the host's input is taken only while there is
- * room for it and a guest program (or console) has the port open.
+ * in the guest while the host's side is full (a console's for a second, then it is dropped), and
+ * the host's input is taken only while there is room for it and a guest program (or console) has
+ * the port open.
  */
 #ifndef HV_VIRTIO_CONSOLE_H
 #define HV_VIRTIO_CONSOLE_H

@@ -9,7 +9,8 @@
 #include "devices/core/util.h"
 #include "devices/virtio/console_port.h"
 
-#define PIECE 4096 /* bytes that the host gets at once */
+#define PIECE     4096 /* bytes that the host gets at once */
+#define NS_PER_MS UINT64_C(1000000)
 
 void console_end_turn(struct console *c, unsigned queue, int got)
 {
@@ -30,9 +31,9 @@ static size_t give(struct console_port *p, const uint8_t *buf, size_t len)
     p->stopped = true; /* first: virtio_console_resume may come before the callback returns */
     if (p->host.chr) {
         n = chardev_room(p->host.chr);
-        n = n < len ? n : len;
+        n = n < len && !p->lossy ? n : len;
         if (n > 0)
-            chardev_write(p->host.chr, buf, n);
+            chardev_write(p->host.chr, buf, n); /* counts what it drops */
     } else if (p->host.data) {
         pthread_mutex_unlock(p->console->v.lock);
         n = p->host.data(p->host.opaque, buf, len);
@@ -41,6 +42,8 @@ static size_t give(struct console_port *p, const uint8_t *buf, size_t len)
     /* A chardev tells of room again only once it was seen without any. */
     if (n == len || (p->host.chr && n > 0))
         p->stopped = false;
+    else if (p->host.chr && p->host.console)
+        loop_timer_arm(p->console->stall, CONSOLE_STALL_MS * NS_PER_MS);
     return n;
 }
 
@@ -95,10 +98,25 @@ static void drained(void *opaque)
     struct virtio *v = &p->console->v;
 
     pthread_mutex_lock(v->lock);
-    p->stopped = false;
+    p->stopped = p->lossy = false;
     if (virtio_queue_ready(v, console_tx(p->number)))
         console_drain(p);
     pthread_mutex_unlock(v->lock);
+}
+
+/*
+ * Linux waits for a console's output with interrupts off. A reader that has stopped for good must
+ * not stop the guest, too: from here on what does not fit is dropped and counted, until there is
+ * room again.
+ */
+void console_give_up(struct console_port *p)
+{
+    if (!p->stopped || !p->host.console || !p->host.chr)
+        return;
+    p->stopped = false;
+    p->lossy = true;
+    if (virtio_queue_ready(&p->console->v, console_tx(p->number)))
+        console_drain(p);
 }
 
 /* Host to guest. */

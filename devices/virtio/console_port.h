@@ -22,10 +22,12 @@ struct loop_timer;
 #define CONFIG_BYTES          12
 
 /* Queues (5.3.2). */
-#define CONTROL_RX   2 /* device to driver */
-#define CONTROL_TX   3
+#define CONTROL_RX       2 /* device to driver */
+#define CONTROL_TX       3
 
-#define CONSOLE_TURN 64 /* chains of a queue before the loop looks at other devices */
+#define CONSOLE_STALL_MS 1000
+
+#define CONSOLE_TURN     64 /* chains of a queue before the loop looks at other devices */
 
 /* Messages that the driver is to get, a bit each and in the order of sending: however often it
  * asks, no more than one of each waits. */
@@ -53,6 +55,7 @@ struct console_port {
     bool guest_open;
     bool told_open;    /* what `opened` was last told */
     bool stopped;      /* the host's side is full */
+    bool lossy;        /* and has been for so long that a console does not wait for it */
     bool wants_room;   /* `room` is owed */
     uint8_t owed;      /* enum console_owed */
     uint64_t sent;     /* bytes of the first waiting chain that the host has taken already */
@@ -66,6 +69,7 @@ struct console {
     struct console_port *port[VIRTIO_CONSOLE_PORTS]; /* owned */
     struct loop *loop;
     struct loop_timer *again; /* a turn ended with work left, or a callback is owed */
+    struct loop_timer *stall; /* CONSOLE_STALL_MS after a console stopped */
 };
 
 static inline unsigned console_rx(unsigned port)
@@ -82,9 +86,10 @@ static inline unsigned console_tx(unsigned port)
  * console_data.c; all under dev.lock, which console_drain and console_tell release while a callback
  * runs. Loop thread, unless said otherwise.
  */
-void console_drain(struct console_port *p); /* guest to host */
-void console_feed(struct console_port *p);  /* host to guest; any thread */
-void console_tell(struct console_port *p);  /* the callbacks `opened` and `room`, if owed */
+void console_drain(struct console_port *p);   /* guest to host */
+void console_feed(struct console_port *p);    /* host to guest; any thread */
+void console_tell(struct console_port *p);    /* the callbacks `opened` and `room`, if owed */
+void console_give_up(struct console_port *p); /* the host was full for CONSOLE_STALL_MS */
 
 /* Before console_feed: returns how much there was room for. Any thread. */
 size_t console_put(struct console_port *p, const uint8_t *buf, size_t len);
