@@ -3,6 +3,7 @@
  * works on: vCPUs wait on threads of their own, the host ends requests on this one.
  */
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +62,7 @@ struct vcpu {
     pthread_t thread;
     unsigned reg;
     uint32_t value;
+    pid_t tid; /* atomic; 0 until the thread runs */
     bool done; /* atomic */
 };
 
@@ -68,16 +70,38 @@ static void *vcpu_main(void *opaque)
 {
     struct vcpu *cpu = opaque;
 
+    __atomic_store_n(&cpu->tid, gettid(), __ATOMIC_RELEASE);
     driver_write(&d, cpu->reg, cpu->value);
     __atomic_store_n(&cpu->done, true, __ATOMIC_RELEASE);
     return NULL;
 }
 
+/* The thread sleeps: nobody holds dev.lock here, so that it waits for the host. */
+static bool is_asleep(const struct vcpu *cpu)
+{
+    pid_t tid = __atomic_load_n(&cpu->tid, __ATOMIC_ACQUIRE);
+    char path[64], state = '?';
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+    f = tid ? fopen(path, "r") : NULL;
+    if (f) {
+        ck_assert_int_eq(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+        fclose(f);
+    }
+    return state == 'S';
+}
+
+/* Returns when the vCPU waits, for a few looks one after the other. */
 static void vcpu_write(struct vcpu *cpu, unsigned reg, uint32_t value)
 {
     *cpu = (struct vcpu){.reg = reg, .value = value};
     ck_assert_int_eq(pthread_create(&cpu->thread, NULL, vcpu_main, cpu), 0);
-    usleep(5000);
+    for (unsigned asleep = 0, looks = 0; asleep < 3; looks++) {
+        asleep = is_asleep(cpu) ? asleep + 1 : 0;
+        ck_assert_uint_lt(looks, 20000);
+        usleep(500);
+    }
 }
 
 static bool returned(const struct vcpu *cpu)
