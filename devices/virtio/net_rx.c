@@ -8,7 +8,6 @@
  * copied. The header and the addresses go through host memory, where they are checked.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "devices/core/log.h"
 #include "devices/core/loop.h"
@@ -135,10 +134,24 @@ static bool wanted(struct rx *rx, size_t len)
                               hdr + NET_HEADER_BYTES);
 }
 
+/* The first `n` of the held chains are used: their memory goes behind those that are still held. */
+static void forget(struct rx *rx, unsigned n)
+{
+    struct virtq_chain **stash = rx->card->stash, *used[NET_STASH];
+
+    rx->held -= n;
+    for (unsigned i = 0; i < n; i++)
+        used[i] = stash[i];
+    for (unsigned i = 0; i < rx->held; i++)
+        stash[i] = stash[n + i];
+    for (unsigned i = 0; i < n; i++)
+        stash[rx->held + i] = used[i];
+}
+
 /* Hands the first chains over, filled with `total` bytes, and keeps the others held. */
 static void deliver(struct rx *rx, uint64_t total)
 {
-    struct virtq_chain **stash = rx->card->stash, *used[NET_STASH];
+    struct virtq_chain **stash = rx->card->stash;
     uint32_t written[NET_STASH];
     unsigned n = 0;
 
@@ -152,10 +165,7 @@ static void deliver(struct rx *rx, uint64_t total)
     store_le16(rx->head + NUM_BUFFERS, rx->mergeable ? (uint16_t)n : 1);
     scatter(rx, 0, rx->head, HEAD_BYTES);
     virtq_push_all(rx->q, (const struct virtq_chain *const *)stash, written, n);
-    memcpy(used, stash, n * sizeof(*stash));
-    memmove(stash, stash + n, (NET_STASH - n) * sizeof(*stash));
-    memcpy(stash + NET_STASH - n, used, n * sizeof(*stash));
-    rx->held -= n;
+    forget(rx, n);
 }
 
 static void remember_size(struct card_pair *pair, size_t total)
