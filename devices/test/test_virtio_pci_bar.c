@@ -263,6 +263,60 @@ START_TEST(msix_table_and_pending_bits_are_reached_through_the_bar)
 }
 END_TEST
 
+/* Where a random guest looks: configuration space, the BAR where it is or was, its registers. */
+static uint64_t random_address(uint64_t *seed)
+{
+    uint64_t r = fake_random(seed);
+
+    switch (r & 3) {
+    case 0:
+        return PG_ECAM + 0x8000 + (r >> 8) % 0x108;
+    case 1:
+        return pg.bar + (r >> 8) % 64;
+    case 2:
+        return pg.bar + (r >> 8) % 0x8008;
+    default:
+        return PG_WINDOW + (r >> 8) % 0x20000;
+    }
+}
+
+/* Often what has a meaning: small numbers, guest memory. */
+static uint64_t random_value(uint64_t *seed)
+{
+    uint64_t r = fake_random(seed);
+
+    return r & 1 ? r >> 8 & 0x1f : r & 2 ? DRIVER_GPA + (r >> 8 & 0x3ff0) : fake_random(seed);
+}
+
+START_TEST(random_guest_hurts_nobody_and_the_device_starts_afterwards)
+{
+    uint64_t seed = 77 + (uint64_t)_i;
+
+    pg_start(_i % 2 ? VIRTIO_F_RING_PACKED : VIRTIO_F_RING_RESET);
+    pg_enable_messages();
+    for (unsigned i = 0; i < 30000; i++) {
+        uint64_t at = random_address(&seed), r = fake_random(&seed);
+
+        if (r & 7)
+            pg_poke(at, 1u << (r >> 8 & 3), random_value(&seed));
+        else
+            pg_peek(at, 1u << (r >> 8 & 3));
+        if (r >> 16 & 1) /* keep it reachable, most of the time */
+            pg_cfg_set(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+        if ((r >> 20 & 31) == 0)
+            pg_cfg_set(PCI_BAR0, 8, pg.bar);
+        if ((r >> 32 & 63) == 0)
+            driver_run(&pg.d);
+    }
+    pg_cfg_set(PCI_BAR0, 8, pg.bar);
+    pg_cfg_set(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    pg_start(0);
+    pg_enable_messages();
+    pg_echo(0);
+    ck_assert_uint_eq(pg.bells, PG_QUEUES);
+}
+END_TEST
+
 START_TEST(saved_device_continues_with_rings_vectors_and_doorbells)
 {
     struct state_writer s = {0};
@@ -351,6 +405,7 @@ int main(void)
     tcase_add_test(tc, bad_ring_needs_reset_and_other_writes_keep_working);
     tcase_add_test(tc, ring_or_buffer_inside_the_own_bar_is_refused_without_re_entry);
     tcase_add_test(tc, msix_table_and_pending_bits_are_reached_through_the_bar);
+    tcase_add_loop_test(tc, random_guest_hurts_nobody_and_the_device_starts_afterwards, 0, 4);
     tcase_add_test(tc, saved_device_continues_with_rings_vectors_and_doorbells);
     tcase_add_test(tc, hostile_state_is_refused_or_harmless);
     tcase_add_test(tc, reset_of_the_machine_leaves_a_device_that_can_start);
