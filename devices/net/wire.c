@@ -32,6 +32,7 @@
 #define STALL_NS    (100 * NS_PER_MS) /* how long a full peer holds up its only partner */
 #define RETRY_MIN   (50 * NS_PER_MS)
 #define RETRY_MAX   (1000 * NS_PER_MS)
+#define LASTED_NS   (5000 * NS_PER_MS) /* a link that held so long makes the next try quick again */
 
 struct peer {
     struct wire *wire;
@@ -48,9 +49,11 @@ struct wire {
     struct ring ring; /* frames for our own guest while we are a hub */
     struct loop_timer *again, *retry, *stall;
     uint64_t delay;          /* until the next try to join */
+    uint64_t joined_ns;      /* when the last one succeeded */
     bool want_read, refused; /* what the device was told last */
     bool stalled;            /* the only peer does not read: frames for it are dropped */
-    bool complained;         /* about not being able to join */
+    struct log_limit full;
+    bool complained; /* about not being able to join */
 };
 
 static void join_later(struct wire *w);
@@ -172,7 +175,8 @@ static int add_peer(struct wire *w, int fd)
         return 0;
     }
     close(fd);
-    log_warn("--net socket,path=%s: no room for more than %d guests", w->path, WIRE_PEERS + 1);
+    if (log_allowed(&w->full))
+        log_warn("--net socket,path=%s: no room for more than %d guests", w->path, WIRE_PEERS + 1);
     return -ENOSPC;
 }
 
@@ -195,7 +199,7 @@ static int join(struct wire *w, char *why, size_t cap)
 
     if (err)
         return err;
-    w->delay = RETRY_MIN;
+    w->joined_ns = loop_now_ns();
     w->complained = false;
     if (!m.listen) {
         snprintf(why, cap, "out of memory");
@@ -214,6 +218,8 @@ static int join(struct wire *w, char *why, size_t cap)
 
 static void join_later(struct wire *w)
 {
+    if (loop_now_ns() - w->joined_ns > LASTED_NS)
+        w->delay = RETRY_MIN;
     loop_timer_arm(w->retry, w->delay);
     w->delay = w->delay * 2 < RETRY_MAX ? w->delay * 2 : RETRY_MAX;
 }

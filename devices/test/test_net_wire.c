@@ -1,12 +1,14 @@
 /* The wire between guests: two ends, a hub, ends that come, go, stall or talk nonsense. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "devices/test/fake.h"
@@ -262,6 +264,56 @@ START_TEST(listener_that_leaves_is_replaced_by_another_end)
 }
 END_TEST
 
+/* A guest of its own, which says in `heard` that it got a frame and lives until `stop` closes. */
+static void be_an_end(int heard, int stop)
+{
+    struct pollfd p = {.fd = stop, .events = POLLIN};
+    bool told = false;
+
+    loop_destroy(loop);
+    loop = loop_create();
+    if (fake_end_open(&end[0], option, loop))
+        _exit(1);
+    while (poll(&p, 1, 0) == 0) {
+        fake_end_send(&end[0], 60, 0);
+        fake_run_ms(loop, 3);
+        if (end[0].got && !told)
+            told = write(heard, "", 1) == 1;
+    }
+    fake_end_close(&end[0]);
+    _exit(0);
+}
+
+START_TEST(ends_that_start_at_the_same_time_meet)
+{
+    for (unsigned round = 0; round < 5; round++) {
+        int heard[2], stop[2], status;
+        pid_t pid[ENDS];
+        char c;
+
+        ck_assert_int_eq(pipe(heard), 0);
+        ck_assert_int_eq(pipe(stop), 0);
+        for (unsigned i = 0; i < ENDS; i++) {
+            pid[i] = fork();
+            if (pid[i] == 0) {
+                close(stop[1]);
+                be_an_end(heard[1], stop[0]);
+            }
+        }
+        close(heard[1]);
+        for (unsigned i = 0; i < ENDS; i++)
+            ck_assert_int_eq(read(heard[0], &c, 1), 1);
+        close(stop[1]);
+        for (unsigned i = 0; i < ENDS; i++) {
+            ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
+            ck_assert_int_eq(status, 0);
+        }
+        close(heard[0]);
+        close(stop[0]);
+    }
+}
+END_TEST
+
 START_TEST(stale_socket_file_is_replaced)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -408,6 +460,7 @@ int main(void)
     tcase_add_test(tc, peer_that_leaves_takes_the_link_down_and_one_that_comes_up);
     tcase_add_test(tc, peer_that_leaves_frees_a_sender_that_waits);
     tcase_add_test(tc, listener_that_leaves_is_replaced_by_another_end);
+    tcase_add_test(tc, ends_that_start_at_the_same_time_meet);
     tcase_add_test(tc, stale_socket_file_is_replaced);
     tcase_add_test(tc, path_of_a_regular_file_is_refused_and_the_file_stays);
     tcase_add_test(tc, path_in_a_missing_directory_is_refused);
