@@ -104,7 +104,7 @@ static int copy_edges(struct overlay *o, int base_fd, uint64_t offset, uint64_t 
 
     if (offset % CLUSTER != 0)
         err = copy_up(o, base_fd, offset);
-    if (!err && end % CLUSTER != 0 && end != o->size)
+    if (!err && end % CLUSTER != 0)
         err = copy_up(o, base_fd, end);
     return err;
 }

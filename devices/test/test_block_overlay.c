@@ -166,12 +166,20 @@ START_TEST(discard_zeroes_whole_clusters_only)
 }
 END_TEST
 
+/* Time for another thread to come between a look at the bitmap and its change. */
+static ssize_t slow_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    usleep(200);
+    return pwritev(fd, iov, count, offset);
+}
+
 START_TEST(sectors_of_one_cluster_written_at_once_all_survive)
 {
     static struct block_request req[JOBS];
     static struct iovec v[JOBS];
 
-    for (unsigned round = 0; round < 8; round++) {
+    block_host.pwritev = slow_pwritev;
+    for (unsigned round = 0; round < 4; round++) {
         for (unsigned i = 0; i < JOBS; i++) {
             uint64_t sector = round * JOBS + i;
 

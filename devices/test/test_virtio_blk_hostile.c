@@ -150,6 +150,7 @@ static void *reset_device(void *opaque)
 
 START_TEST(reset_with_128_reads_in_flight_waits_for_the_host)
 {
+    uint64_t status[128];
     uint8_t *data;
     pthread_t vcpu;
 
@@ -159,7 +160,7 @@ START_TEST(reset_with_128_reads_in_flight_waits_for_the_host)
     memset(data, 0x77, 4096);
     fake_host_hold(true);
     for (unsigned i = 0; i < 128; i++)
-        fake_disk_queue(&f, 0, BLK_T_IN, 0, f.data + i * 512, 512);
+        status[i] = fake_disk_queue(&f, 0, BLK_T_IN, 0, f.data + i * 512, 512);
     driver_kick(&f.d, 0);
     ck_assert_uint_eq(busy(), 128);
     pthread_create(&vcpu, NULL, reset_device, NULL);
@@ -179,6 +180,8 @@ START_TEST(reset_with_128_reads_in_flight_waits_for_the_host)
     driver_run(&f.d);
     for (unsigned i = 0; i < 4096; i++)
         ck_assert_uint_eq(data[i], 0x33);
+    for (unsigned i = 0; i < 128; i++)
+        ck_assert_uint_eq(status_at(status[i]), 0xff); /* the device had stopped */
     driver_start(&f.d, ALL, 256);
     expect_alive();
     fake_disk_close(&f);
