@@ -43,6 +43,7 @@ struct loop_timer {
 struct loop {
     int epoll_fd, timer_fd, stop_fd;
     bool stopping; /* atomic: loop_stop releases, loop_run acquires */
+    bool ended;    /* atomic: loop_run releases when it was stopped, loop_stopping acquires */
     bool dispatching;
 
     /* Protects the lists, the watches' events, the timers' due times and `programmed`. Taken
@@ -384,12 +385,14 @@ int loop_run(struct loop *loop)
     uint64_t count;
     int ret = 0;
 
+    __atomic_store_n(&loop->ended, false, __ATOMIC_RELAXED);
     while (!__atomic_load_n(&loop->stopping, __ATOMIC_ACQUIRE) && ret >= 0)
         ret = poll_once(loop, -1);
-    /* The next run starts afresh. */
+    /* The next run starts afresh; until then, who waits for callbacks waits in vain. */
+    __atomic_store_n(&loop->ended, true, __ATOMIC_RELEASE);
     if (read(loop->stop_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
         log_error("cannot read the loop's stop event: %m");
-    __atomic_store_n(&loop->stopping, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->stopping, false, __ATOMIC_RELEASE);
     return ret < 0 ? ret : 0;
 }
 
@@ -407,5 +410,7 @@ void loop_stop(struct loop *loop)
 
 bool loop_stopping(const struct loop *loop)
 {
-    return __atomic_load_n(&loop->stopping, __ATOMIC_ACQUIRE); /* loop_stop's release */
+    /* In this order: one is set before the other is cleared. */
+    return __atomic_load_n(&loop->stopping, __ATOMIC_ACQUIRE) ||
+           __atomic_load_n(&loop->ended, __ATOMIC_ACQUIRE);
 }

@@ -47,7 +47,7 @@ int loop_run(struct loop *loop);
 /* Ends loop_run after the running callback; any thread; async-signal-safe. */
 void loop_stop(struct loop *loop);
 
-/* Whether loop_stop was called; any thread. */
+/* Whether loop_stop was called and loop_run not since: callbacks do not run. Any thread. */
 bool loop_stopping(const struct loop *loop);
 
 /* Handles what is ready now without waiting; for tests. Returns the number of callbacks run. */

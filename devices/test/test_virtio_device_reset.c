@@ -109,6 +109,13 @@ static bool returned(const struct vcpu *cpu)
     return __atomic_load_n(&cpu->done, __ATOMIC_ACQUIRE);
 }
 
+static void *run_loop(void *opaque)
+{
+    (void)opaque;
+    ck_assert_int_eq(loop_run(d.loop), 0);
+    return NULL;
+}
+
 static uint16_t used_index(unsigned queue)
 {
     return load_le16((uint8_t *)driver_ptr(&d, d.q[queue].used) + 2);
@@ -218,6 +225,21 @@ START_TEST(reset_that_waits_ends_with_the_run)
     ck_assert_uint_ne(driver_read(&d, STATUS), 0);
     complete(1);
     ck_assert_uint_eq(driver_read(&d, STATUS), 0);
+}
+END_TEST
+
+START_TEST(reset_that_waits_ends_after_the_loop_has_ended)
+{
+    struct vcpu cpu;
+    pthread_t loop;
+
+    start_busy(0, 1);
+    vcpu_write(&cpu, STATUS, 0);
+    ck_assert_int_eq(pthread_create(&loop, NULL, run_loop, NULL), 0);
+    loop_stop(d.loop);
+    pthread_join(loop, NULL); /* long before the vCPU looks again */
+    pthread_join(cpu.thread, NULL);
+    complete(1);
 }
 END_TEST
 
@@ -436,13 +458,6 @@ static void *kick_for_long(void *opaque)
     return NULL;
 }
 
-static void *run_loop(void *opaque)
-{
-    (void)opaque;
-    ck_assert_int_eq(loop_run(d.loop), 0);
-    return NULL;
-}
-
 START_TEST(resets_and_kicks_on_two_vcpus_for_50_ms)
 {
     uint64_t end = loop_now_ns() + 50 * UINT64_C(1000000);
@@ -480,6 +495,7 @@ int main(void)
     tcase_add_test(tc, registers_written_while_a_reset_lasts_are_ignored);
     tcase_add_test(tc, two_vcpus_that_reset_both_wait);
     tcase_add_test(tc, reset_that_waits_ends_with_the_run);
+    tcase_add_test(tc, reset_that_waits_ends_after_the_loop_has_ended);
     tcase_add_test(tc, reset_of_the_machine_does_not_wait_but_a_driver_does);
     tcase_add_test(tc, reset_after_a_broken_ring_waits_too);
     tcase_add_test(tc, broken_device_with_requests_in_flight_is_saved);

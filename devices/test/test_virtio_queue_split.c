@@ -342,8 +342,13 @@ END_TEST
 
 START_TEST(indirect_within_a_table_breaks_the_queue)
 {
+    uint64_t outer, inner;
+
     start(VIRTIO_F_INDIRECT_DESC);
-    desc(0, table_of(2, I), 32, I, 0);
+    outer = table_of(2, 0);
+    inner = table_of(2, 0);
+    driver_put_desc(&d, outer, 1, inner, 32, I, 0);
+    desc(0, outer, 32, I, 0);
     expect_broken();
 }
 END_TEST
