@@ -37,11 +37,12 @@ struct message {
 struct run {
     pid_t pid;
     int ours; /* hv's end of the helper's socket */
-    int out;  /* its standard output; -1 once it is ready */
+    int out;  /* its standard output; -1 once it has said that it is ready */
     int err;  /* its standard error; -1 once it is closed */
     char line[KEEPER_WHY];
     size_t len; /* of the line that is being read */
     bool ended_line;
+    bool told; /* hv has the socket */
 };
 
 static void close_fd(int *fd)
@@ -179,14 +180,15 @@ static bool watch_helper(int fd, struct run *run, int ms)
     if (p[2].revents)
         read_error(run);
     ready = n == 0 || (p[1].revents && read(run->out, buf, sizeof(buf)) > 0);
-    if (run->out >= 0 && ready) {
+    /* One that is only slow must not find its output closed. */
+    if (p[1].revents)
         close_fd(&run->out);
+    if (!run->told && ready) {
+        run->told = true;
         ready = tell(fd, true, "", run->ours);
         close_fd(&run->ours); /* hv's is the only one: closing it ends the helper */
         return ready;
     }
-    if (p[1].revents)
-        close_fd(&run->out); /* its end; what it has to say comes over `err` */
     return true;
 }
 
@@ -196,7 +198,7 @@ static bool keep(int fd, struct run *run)
     bool there = true;
 
     while (there && run->err >= 0)
-        there = watch_helper(fd, run, run->out >= 0 ? READY_MS : -1);
+        there = watch_helper(fd, run, run->told ? -1 : READY_MS);
     end_helper(run);
     return there && tell(fd, false, run->line[0] ? run->line : "ended without a message", -1);
 }
