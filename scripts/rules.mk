@@ -45,7 +45,7 @@ deps:
 #: make fuzz T=60       fuzz kernel loaders, queues and devices, T seconds each (clang, libFuzzer)
 FUZZ_CC      := clang -std=gnu11 -O1 -g -I. -D_GNU_SOURCE -pthread -MMD -MP \
                 -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_DEVICES := $(filter-out machine entry,$(basename $(notdir $(wildcard devices/fuzz/*.c))))
+FUZZ_DEVICES := $(filter-out machine transport entry,$(basename $(notdir $(wildcard devices/fuzz/*.c))))
 FUZZ_LIB     := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard hv/loader/*.c $(addsuffix /*.c,devices/core \
                 devices/virtio devices/block devices/net devices/pci)))
 FUZZERS      := loader $(FUZZ_DEVICES)
@@ -63,13 +63,13 @@ build/fuzz/libfuzzed.a: $(FUZZ_LIB)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 build/fuzz/loader: build/fuzz/obj/hv/fuzz/loader.o build/fuzz/libfuzzed.a
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^ -luring
-$(FUZZ_DEVICES:%=build/fuzz/%): build/fuzz/%: build/fuzz/obj/devices/fuzz/%.o build/fuzz/obj/devices/fuzz/machine.o \
-		devices/fuzz/entry.c build/fuzz/libfuzzed.a
+$(FUZZ_DEVICES:%=build/fuzz/%): build/fuzz/%: build/fuzz/obj/devices/fuzz/%.o \
+		build/fuzz/obj/devices/fuzz/machine.o build/fuzz/obj/devices/fuzz/transport.o devices/fuzz/entry.c build/fuzz/libfuzzed.a
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* -o $@ $^ -luring
 -include $(FUZZ_LIB:.o=.d) $(FUZZ_DEVICES:%=build/fuzz/obj/devices/fuzz/%.d)
 
 # The same targets without libFuzzer, on the corpus that is checked in.
-FUZZ_OBJ := $(patsubst %,$(B)/obj/devices/fuzz/%.o,machine $(FUZZ_DEVICES))
+FUZZ_OBJ := $(patsubst %,$(B)/obj/devices/fuzz/%.o,machine transport $(FUZZ_DEVICES))
 $(TB)/devices/test/test_fuzz_corpus: $(FUZZ_OBJ)
 $(TB)/devices/test/test_fuzz_corpus: TEST_SHARED += $(FUZZ_OBJ)
 -include $(FUZZ_OBJ:.o=.d)

@@ -15,7 +15,7 @@
 #include "devices/core/loop.h"
 #include "devices/core/state.h"
 #include "devices/core/util.h"
-#include "devices/virtio/mmio.h"
+#include "devices/fuzz/transport.h"
 #include "devices/virtio/virtio.h"
 
 /*
@@ -39,17 +39,6 @@
 #define F_AVAIL     0x80
 #define F_USED      0x8000
 
-/* Registers of the transport (4.2.2). */
-#define REG_ACCEPT     0x20
-#define REG_ACCEPT_SEL 0x24
-#define REG_QUEUE_SEL  0x30
-#define REG_QUEUE_SIZE 0x38
-#define REG_READY      0x44
-#define REG_STATUS     0x70
-#define REG_DESC       0x80
-#define REG_DRIVER     0x90
-#define REG_DEVICE     0xa0
-
 /* The byte that an OP_CHAIN begins with. */
 #define SHAPE_COUNT(s)    (1 + ((s)&7)) /* of buffers */
 #define SHAPE_STRANGE     8             /* the last one's flags are changed */
@@ -71,7 +60,7 @@ struct machine {
     const struct fuzz_target *target;
     struct fuzz_input in;
     struct loop *loop;
-    struct dev *dev;
+    struct transport transport;
     struct virtio *v;
     struct gmem mem;
     struct ring ring[VIRTIO_MAX_QUEUES];
@@ -125,16 +114,6 @@ static void run_loop(struct machine *m)
             abort();
 }
 
-static uint64_t reg_read(struct machine *m, uint64_t offset, unsigned size)
-{
-    uint64_t value;
-
-    pthread_mutex_lock(&m->dev->lock);
-    value = m->dev->ops->read(m->dev, offset, size);
-    pthread_mutex_unlock(&m->dev->lock);
-    return value;
-}
-
 /* The one thread cannot both wait for requests and complete them: they come to an end first. */
 static void wait_until_idle(struct machine *m)
 {
@@ -147,31 +126,18 @@ static void wait_until_idle(struct machine *m)
     }
 }
 
-static void reg_write(struct machine *m, uint64_t offset, unsigned size, uint64_t value)
+static void reg_write(struct machine *m, enum transport_register reg, uint64_t value)
 {
     wait_until_idle(m);
-    pthread_mutex_lock(&m->dev->lock);
-    m->dev->ops->write(m->dev, offset, size, value);
-    pthread_mutex_unlock(&m->dev->lock);
+    transport_write(&m->transport, reg, value);
 }
 
 /* Operations. */
 
-/* Any register, but for sizes and offsets that the bus would not let through. */
 static void op_access(struct machine *m, bool write)
 {
-    uint8_t how = fuzz_u8(&m->in);
-    unsigned size = 1u << (how & 3);
-    uint64_t offset = how & 4 ? fuzz_u16(&m->in) % VIRTIO_MMIO_SIZE : 4u * fuzz_u8(&m->in);
-
-    if (how & 8)
-        size = 4;
-    if (offset + size > VIRTIO_MMIO_SIZE)
-        return;
-    if (write)
-        reg_write(m, offset, size, fuzz_u32(&m->in) | (uint64_t)(how >> 4) << 32);
-    else
-        reg_read(m, offset, size);
+    wait_until_idle(m);
+    transport_access(&m->transport, &m->in, write);
 }
 
 /* Writes bytes anywhere into RAM, rings included. */
@@ -181,12 +147,6 @@ static void op_poke(struct machine *m)
 
     for (unsigned n = fuzz_u8(&m->in) % 64; n > 0 && at < RAM_BYTES; n--)
         ram[at++] = fuzz_u8(&m->in);
-}
-
-static void set_address(struct machine *m, unsigned reg, uint64_t gpa)
-{
-    reg_write(m, reg, 4, (uint32_t)gpa);
-    reg_write(m, reg + 4, 4, gpa >> 32);
 }
 
 /* 3.1.1 as a good driver does it, with features of the input's choice. */
@@ -200,26 +160,27 @@ static void op_start(struct machine *m)
     features &= m->v->offered;
     m->packed = features & VIRTIO_F_RING_PACKED;
     memset(m->ring, 0, sizeof(m->ring));
-    reg_write(m, REG_STATUS, 4, 0);
-    reg_write(m, REG_STATUS, 4, 3);
-    reg_write(m, REG_ACCEPT_SEL, 4, 0);
-    reg_write(m, REG_ACCEPT, 4, (uint32_t)features);
-    reg_write(m, REG_ACCEPT_SEL, 4, 1);
-    reg_write(m, REG_ACCEPT, 4, features >> 32);
-    reg_write(m, REG_STATUS, 4, 11);
+    transport_prepare(&m->transport);
+    reg_write(m, REG_STATUS, 0);
+    reg_write(m, REG_STATUS, 3);
+    reg_write(m, REG_ACCEPT_SELECT, 0);
+    reg_write(m, REG_ACCEPT, (uint32_t)features);
+    reg_write(m, REG_ACCEPT_SELECT, 1);
+    reg_write(m, REG_ACCEPT, features >> 32);
+    reg_write(m, REG_STATUS, 11);
     for (unsigned i = 0; i < m->v->queue_count; i++) {
         uint64_t base = RAM_GPA + (uint64_t)i * RING_STRIDE;
 
         memset(ram + (size_t)i * RING_STRIDE, 0, RING_STRIDE);
         m->ring[i].wrap = true;
-        reg_write(m, REG_QUEUE_SEL, 4, i);
-        reg_write(m, REG_QUEUE_SIZE, 4, RING_SIZE);
-        set_address(m, REG_DESC, base);
-        set_address(m, REG_DRIVER, base + 256);
-        set_address(m, REG_DEVICE, base + 320);
-        reg_write(m, REG_READY, 4, 1);
+        reg_write(m, REG_QUEUE_SELECT, i);
+        reg_write(m, REG_QUEUE_SIZE, RING_SIZE);
+        reg_write(m, REG_QUEUE_DESC, base);
+        reg_write(m, REG_QUEUE_DRIVER, base + 256);
+        reg_write(m, REG_QUEUE_DEVICE, base + 320);
+        reg_write(m, REG_QUEUE_READY, 1);
     }
-    reg_write(m, REG_STATUS, 4, 15);
+    reg_write(m, REG_STATUS, 15);
     run_loop(m);
 }
 
@@ -329,29 +290,35 @@ static void op_chain(struct machine *m)
 /* Notifies a queue, as an exit does, and runs the loop. */
 static void op_kick(struct machine *m)
 {
-    reg_write(m, VIRTIO_MMIO_NOTIFY, 4, fuzz_u8(&m->in) % (m->v->queue_count + 1));
+    wait_until_idle(m);
+    transport_notify(&m->transport, fuzz_u8(&m->in) % (m->v->queue_count + 1));
     run_loop(m);
 }
 
-/* Saves the device's state, changes some bytes of it, and loads it back. */
+/* Resets the machine; or saves the device's state, changes some bytes of it, and loads it back. */
 static void op_transfer(struct machine *m)
 {
     struct state_writer w = {0};
     struct state_reader r;
+    uint8_t how = fuzz_u8(&m->in);
 
     wait_until_idle(m);
+    if (how & 128) {
+        transport_reset(&m->transport);
+        return;
+    }
     if (m->target->settle)
         m->target->settle(m->v);
-    dev_save(m->dev, &w);
+    transport_save(&m->transport, &w);
     if (w.error || w.len > STATE_MAX)
         abort();
-    for (unsigned n = fuzz_u8(&m->in) % 8; n > 0; n--) {
+    for (unsigned n = how % 8; n > 0; n--) {
         size_t at = fuzz_u16(&m->in) % w.len;
 
         w.data[at] ^= fuzz_u8(&m->in);
     }
     state_reader_init(&r, w.data, w.len);
-    dev_load(m->dev, &r);
+    transport_load(&m->transport, &r);
     state_writer_free(&w);
     run_loop(m);
 }
@@ -415,12 +382,12 @@ void fuzz_run(const struct fuzz_target *target, const uint8_t *data, size_t len)
     env.loop = m.loop = loop_create();
     if (!m.loop || target->create(m.loop, &m.v) || gmem_add(&m.mem, RAM_GPA, RAM_BYTES, ram) ||
         gmem_add(&m.mem, HIGH_GPA, HIGH_BYTES, high) ||
-        virtio_mmio_create(&env, 0xd0000000, m.v, &m.dev))
+        transport_create(&m.transport, target->pci, &env, m.v))
         abort();
     for (unsigned i = 0; i < OPS_MAX && m.in.at < m.in.end; i++)
         run_op(&m);
     run_loop(&m);
-    dev_destroy(m.dev);
+    transport_destroy(&m.transport);
     if (target->destroyed)
         target->destroyed();
     loop_destroy(m.loop);

@@ -1,7 +1,7 @@
 /*
  * A machine for fuzzing virtio devices: bytes become what a hostile driver does. One input is a
- * list of operations (machine.c), on a device behind the memory-mapped transport with a little
- * guest memory between guard pages. Used by libFuzzer (entry.c, `make fuzz T=60`) and, without it,
+ * list of operations (machine.c), on a device behind a transport (transport.c) with a little guest
+ * memory between guard pages. Used by libFuzzer (entry.c, `make fuzz T=60`) and, without it,
  * by devices/test/test_fuzz_corpus.c.
  *
  * Thread: one. Memory that is touched outside of guest memory is a fault or a sanitizer's finding;
@@ -28,6 +28,7 @@ uint32_t fuzz_u32(struct fuzz_input *in);
 
 struct fuzz_target {
     const char *name; /* of the corpus directory, too */
+    bool pci;         /* behind the PCI transport, not the memory-mapped one */
     int (*create)(struct loop *loop, struct virtio **out);
 
     /* Something happens on the host's side. NULL: nothing does. */
@@ -40,7 +41,7 @@ struct fuzz_target {
 };
 
 extern const struct fuzz_target fuzz_queue, fuzz_rng, fuzz_console, fuzz_balloon, fuzz_blk,
-    fuzz_net;
+    fuzz_net, fuzz_pci;
 
 void fuzz_run(const struct fuzz_target *target, const uint8_t *data, size_t len);
 
