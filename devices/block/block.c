@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +53,7 @@ int block_open(const struct block_config *config, struct loop *loop, struct bloc
         return -ENOMEM;
     }
     b->queued_tail = &b->queued;
+    snprintf(b->path, sizeof(b->path), "%s", config->path);
     b->cache = config->snapshot ? BLOCK_UNSAFE : config->cache;
     err = block_image_open(config, &b->image);
     if (!err && config->snapshot && !config->readonly) {
@@ -118,7 +120,7 @@ static void queue_flush(struct block *b, struct block_request *req)
     bool real = b->cache != BLOCK_UNSAFE && !b->image.info.readonly;
 
     if (real && !b->sync_failed && image_shrunk(&b->image)) {
-        log_error("a disk image was made smaller while in use: each flush fails from here on");
+        log_error("%s: it was made smaller while in use; each flush fails from here on", b->path);
         b->sync_failed = true;
     }
     if (!real || b->sync_failed) {
@@ -172,8 +174,21 @@ void block_drain(struct block *b)
     }
 }
 
+/* The guest sees an I/O error and no reason; whoever runs it can mend some of them. */
+static void tell(const struct block *b, const struct block_request *req)
+{
+    static const char *const what[] = {"read", "write", "flush", "discard", "zeroing"};
+    static struct log_limit limit;
+
+    if (req->op != BLOCK_FLUSH && req->result != -EROFS && log_allowed(&limit))
+        log_warn("%s: %s at byte %llu: %s; the guest gets an I/O error", b->path, what[req->op],
+                 (unsigned long long)req->offset, strerrordesc_np(-req->result));
+}
+
 static void complete(struct block *b, struct block_request *req)
 {
+    if (req->result < 0)
+        tell(b, req);
     b->busy--;
     req->done(req, req->result);
 }
@@ -201,9 +216,9 @@ static void finish_sync(struct block *b, struct block_request *leader)
 
     if (result < 0 && !b->sync_failed) {
         b->sync_failed = true;
-        log_error("a disk image cannot be flushed: %s; its writes may be lost, and each flush "
-                  "fails from here on",
-                  strerrordesc_np(-result));
+        log_error("%s: cannot be flushed: %s; what was written may be lost, and each flush fails "
+                  "from here on",
+                  b->path, strerrordesc_np(-result));
     }
     b->sync_leader = b->sync_riders = b->sync_waiting = NULL;
     if (waiting && !b->sync_failed) {

@@ -78,6 +78,7 @@ struct engine_ops {
 extern const struct engine_ops engine_uring, engine_pool;
 
 struct block {
+    char path[128]; /* for messages; a longer one is cut */
     struct image image;
     enum block_cache cache;
     struct overlay *overlay; /* snapshot=on without reflink */

@@ -3,11 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -263,6 +268,46 @@ START_TEST(read_only_file_opens_read_only)
 }
 END_TEST
 
+/* From here on io_uring_setup is unknown to this process, as on kernels and hosts without it. */
+static void forbid_io_uring(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+    ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static void note(struct block_request *req, int result)
+{
+    *(int *)req->opaque = result;
+}
+
+START_TEST(host_without_io_uring_gets_threads_and_one_line_of_log)
+{
+    uint8_t buf[512];
+    int result = 1;
+    struct iovec v = {.iov_base = buf, .iov_len = sizeof(buf)};
+    struct block_request req = {.op = BLOCK_READ, .len = sizeof(buf), .iov = &v, .iov_count = 1};
+
+    make_file(4096);
+    forbid_io_uring();
+    ck_assert_int_eq(open_as(false, false, BLOCK_WRITEBACK, &b), 0);
+    ck_assert_uint_eq(lines, 1);
+    ck_assert_msg(strstr(logged, "no io_uring here") != NULL, "%s", logged);
+    req.done = note;
+    req.opaque = &result;
+    block_submit(b, &req);
+    block_drain(b);
+    ck_assert_int_eq(result, 0);
+}
+END_TEST
+
 START_TEST(null_is_closed)
 {
     block_close(NULL);
@@ -289,6 +334,7 @@ int main(void)
     tcase_add_test(tc, qcow2_header_in_a_raw_image_is_data);
     tcase_add_test(tc, plain_file_has_sectors_of_512_and_can_discard);
     tcase_add_test(tc, read_only_file_opens_read_only);
+    tcase_add_test(tc, host_without_io_uring_gets_threads_and_one_line_of_log);
     tcase_add_test(tc, null_is_closed);
     return fake_run(tc);
 }
