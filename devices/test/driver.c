@@ -278,14 +278,22 @@ static bool used_packed(struct driver *d, struct driver_queue *q, uint16_t *id, 
     return true;
 }
 
+static bool used_now(struct driver *d, struct driver_queue *q, uint16_t *id, uint32_t *len)
+{
+    return packed(d) ? used_packed(d, q, id, len) : used_split(d, q, id, len);
+}
+
 bool driver_used(struct driver *d, unsigned queue, unsigned ms, uint16_t *id, uint32_t *len)
 {
     struct driver_queue *q = &d->q[queue];
-    uint64_t end = loop_now_ns() + ms * UINT64_C(1000000);
+    uint64_t end;
 
+    if (used_now(d, q, id, len))
+        return true;
+    end = loop_now_ns() + ms * UINT64_C(1000000);
     for (;;) {
         driver_run(d);
-        if (packed(d) ? used_packed(d, q, id, len) : used_split(d, q, id, len))
+        if (used_now(d, q, id, len))
             return true;
         if (loop_now_ns() >= end)
             return false;

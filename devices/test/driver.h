@@ -87,7 +87,7 @@ void driver_publish(struct driver *d, unsigned queue, uint16_t head);
 void driver_kick(struct driver *d, unsigned queue);
 void driver_run(struct driver *d);
 
-/* The next used chain. Waits for up to `ms` milliseconds, running the loop. */
+/* The next used chain. If none is there, waits for up to `ms` milliseconds, running the loop. */
 bool driver_used(struct driver *d, unsigned queue, unsigned ms, uint16_t *id, uint32_t *len);
 
 /* Adds, kicks, waits for its end (5 s) and returns the used length. */

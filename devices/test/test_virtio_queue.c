@@ -118,6 +118,7 @@ START_TEST(area_that_straddles_the_end_of_ram_is_refused)
     ck_assert_int_eq(activate(8, END - 128, good, good, SPLIT), 0);
     ck_assert_int_eq(activate(8, END - 112, good, good, SPLIT), -EINVAL);
     ck_assert_int_eq(activate(8, good, END - 20, good, SPLIT), 0);
+    ck_assert_int_eq(activate(8, good, END - 18, good, SPLIT), -EINVAL);
     ck_assert_int_eq(activate(8, good, END - 20, good, SPLIT | VIRTIO_F_EVENT_IDX), -EINVAL);
     ck_assert_int_eq(activate(8, good, END - 22, good, SPLIT | VIRTIO_F_EVENT_IDX), 0);
     ck_assert_int_eq(activate(8, good, good, END - 68, SPLIT), 0);

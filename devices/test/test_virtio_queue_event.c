@@ -220,7 +220,7 @@ START_TEST(random_events_do_no_harm)
 
     for (unsigned layout = 0; layout < 2; layout++) {
         start(layout ? PACKED | EVENT : EVENT, 8);
-        for (unsigned i = 0; i < 2000; i++) {
+        for (unsigned i = 0; i < 500; i++) {
             uint64_t r = fake_random(&seed);
 
             if (layout)

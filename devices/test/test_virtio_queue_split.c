@@ -364,7 +364,7 @@ END_TEST
 
 START_TEST(indirect_table_of_bad_length_breaks_the_queue)
 {
-    static const uint32_t bad[] = {0, 1, 8, 15, 17, 33, 257 * 16, 0x100000, 0xfffffff0, UINT32_MAX};
+    static const uint32_t bad[] = {0, 1, 8, 15, 17, 33, 257 * 16, 0x70000, 0xfffffff0, UINT32_MAX};
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         start(VIRTIO_F_INDIRECT_DESC);
@@ -449,14 +449,14 @@ END_TEST
 
 /* Legal rings, for long. */
 
-START_TEST(a_hundred_thousand_chains_pass_the_wrap_of_the_indexes)
+START_TEST(seventy_thousand_chains_pass_the_wrap_of_the_indexes)
 {
     struct driver_buf bufs[3] = {{buf, 5, false}, {buf + 16, 3, false}, {buf + 64, 32, true}};
     uint16_t want, id;
     uint32_t len;
 
     start(VIRTIO_F_INDIRECT_DESC);
-    for (unsigned i = 0; i < 100000; i++) {
+    for (unsigned i = 0; i < 70000; i++) {
         uint64_t brk = d.brk;
 
         want = i % 3 ? driver_add(&d, 0, bufs, 1 + i % 2 * 2) : driver_add_indirect(&d, 0, bufs, 3);
@@ -467,7 +467,7 @@ START_TEST(a_hundred_thousand_chains_pass_the_wrap_of_the_indexes)
         ck_assert_uint_eq(len, chain.in_len);
         driver_free(&d, brk);
     }
-    ck_assert_uint_eq(d.q[0].used_idx, (uint16_t)100000);
+    ck_assert_uint_eq(d.q[0].used_idx, (uint16_t)70000);
 }
 END_TEST
 
@@ -617,7 +617,7 @@ int main(void)
     tcase_add_test(tc, indirect_table_behind_direct_descriptors_is_served);
     tcase_add_test(tc, indirect_table_at_an_odd_address_is_served);
     tcase_add_test(tc, chain_of_257_segments_breaks_the_queue);
-    tcase_add_test(tc, a_hundred_thousand_chains_pass_the_wrap_of_the_indexes);
+    tcase_add_test(tc, seventy_thousand_chains_pass_the_wrap_of_the_indexes);
     tcase_add_test(tc, chains_are_given_back_in_any_order);
     tcase_add_test(tc, chain_put_back_comes_again);
     tcase_add_test(tc, chains_given_back_together_become_visible_together);
