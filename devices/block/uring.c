@@ -5,6 +5,9 @@
  * The kernel's half of a completion runs when this thread asks for it (DEFER_TASKRUN), not by
  * interrupting it; a kernel before 6.1 gets COOP_TASKRUN, or nothing. The eventfd it is because
  * epoll on the ring itself is not woken for work that is so deferred (seen on Linux 6.18).
+ *
+ * The file is not registered with the ring: that gains nothing that could be measured, and the
+ * kernel would hold it, and so keep a block device claimed, for a while after we are gone.
  */
 #include <assert.h>
 #include <errno.h>
@@ -30,13 +33,13 @@ struct uring {
     struct loop_timer *retry; /* the kernel took no submission for want of memory */
     unsigned entries, in_flight;
     int event_fd;
-    bool ready, fixed_file;
+    bool ready;
     struct block_request *waiting, **waiting_tail; /* for room in the ring, or a bounce buffer */
 };
 
 static void prepare(struct uring *u, struct io_uring_sqe *sqe, const struct host_op *op)
 {
-    int fd = u->fixed_file ? 0 : u->b->image.fd;
+    int fd = u->b->image.fd;
 
     switch (op->kind) {
     case HOST_NOTHING:
@@ -61,8 +64,6 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, const struct host
         sqe->addr = (uintptr_t)op->iov->iov_base;
         sqe->len = (uint32_t)op->iov->iov_len;
     }
-    if (u->fixed_file)
-        sqe->flags |= IOSQE_FIXED_FILE;
 }
 
 static void append(struct uring *u, struct block_request *list)
@@ -260,7 +261,6 @@ static int uring_create(struct block *b, struct loop *loop, unsigned depth, void
     err = -ENOSYS;
     if (!has_operations(u))
         goto fail;
-    u->fixed_file = io_uring_register_files(&u->ring, &b->image.fd, 1) == 0;
     err = watch_ring(u, loop);
     if (err)
         goto fail;
