@@ -66,6 +66,9 @@ START_TEST(first_end_alone_has_no_link_and_loses_frames)
     ck_assert(!net_link_up(end[0].net));
     ck_assert_int_eq(fake_end_send(&end[0], 60, 1), 0);
     ck_assert_uint_eq(net_offloads(end[0].net), 0);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    fake_end_close(&end[0]);
+    ck_assert_int_ne(access(path, F_OK), 0);
 }
 END_TEST
 

@@ -1,4 +1,5 @@
 /* The network device: options, features, configuration, link, the control queue, saved state. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -537,6 +538,33 @@ START_TEST(what_the_driver_set_survives_save_and_load)
 }
 END_TEST
 
+/* The table in the saved state is found by its content; the two counts lie before it. */
+START_TEST(saved_address_counts_beyond_the_table_are_refused)
+{
+    struct state_writer w = {0};
+    struct state_reader r;
+    uint8_t data[16];
+    uint8_t *table;
+    size_t len;
+
+    start(CTRL, 1, 0);
+    len = put_list(data, 1, stranger);
+    len += put_list(data + len, 0, NULL);
+    ck_assert_int_eq(cable_control(CLASS_MAC, 0, data, (uint32_t)len), OK);
+    dev_save(d.dev, &w);
+    table = memmem(w.data, w.len, stranger, sizeof(stranger));
+    ck_assert_ptr_nonnull(table);
+    ck_assert_uint_eq(table[-2], 1);
+    for (unsigned uni = 0; uni <= 255; uni += 5) {
+        table[-2] = (uint8_t)uni;
+        table[-1] = 60;
+        state_reader_init(&r, w.data, w.len);
+        ck_assert_int_eq(dev_load(d.dev, &r), uni + 60 <= NET_TABLE_MAX ? 0 : -EINVAL);
+    }
+    state_writer_free(&w);
+}
+END_TEST
+
 START_TEST(hostile_states_are_refused_or_leave_a_device_that_answers)
 {
     start(CTRL, 1, 0);
@@ -577,6 +605,7 @@ int main(void)
     tcase_add_test(tc, each_pair_sends_on_its_own_queue);
     tcase_add_test(tc, offloads_are_changed_within_what_was_negotiated);
     tcase_add_test(tc, what_the_driver_set_survives_save_and_load);
+    tcase_add_test(tc, saved_address_counts_beyond_the_table_are_refused);
     tcase_add_test(tc, hostile_states_are_refused_or_leave_a_device_that_answers);
     return fake_run(tc);
 }
