@@ -166,8 +166,14 @@ static void collect(struct uring *u)
 
 static void on_ready(void *opaque, uint32_t events)
 {
+    struct uring *u = opaque;
+    uint64_t count;
+
     (void)events;
-    collect(opaque);
+    /* Before the look: what comes after it signals anew. */
+    if (read(u->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        log_error("cannot read a disk's event: %m");
+    collect(u);
 }
 
 static void on_retry(void *opaque)
@@ -227,7 +233,6 @@ static bool has_operations(struct uring *u)
     return all;
 }
 
-/* Edge-triggered: each signal wakes the loop and nobody has to read the counter. */
 static int watch_ring(struct uring *u, struct loop *loop)
 {
     int err;
@@ -239,7 +244,7 @@ static int watch_ring(struct uring *u, struct loop *loop)
     if (err)
         return err;
     u->retry = loop_timer_add(loop, on_retry, u);
-    u->watch = loop_watch_add(loop, u->event_fd, EPOLLIN | EPOLLET, on_ready, u);
+    u->watch = loop_watch_add(loop, u->event_fd, EPOLLIN, on_ready, u);
     return u->retry && u->watch ? 0 : -ENOMEM;
 }
 
