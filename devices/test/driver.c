@@ -60,7 +60,7 @@ uint64_t driver_alloc(struct driver *d, size_t len)
 {
     uint64_t gpa = align_up(d->brk, 16);
 
-    ck_assert(gpa + len <= DRIVER_GPA + DRIVER_RAM);
+    DRIVER_CHECK(gpa + len <= DRIVER_GPA + DRIVER_RAM);
     d->brk = gpa + len;
     return gpa;
 }
@@ -253,7 +253,7 @@ static bool used_split(struct driver *d, struct driver_queue *q, uint16_t *id, u
     if (__atomic_load_n((const uint16_t *)(const void *)(ring + 2), __ATOMIC_ACQUIRE) ==
         q->used_idx)
         return false;
-    ck_assert_uint_lt(load_le32(entry), q->size);
+    DRIVER_CHECK(load_le32(entry) < q->size);
     *id = (uint16_t)load_le32(entry);
     *len = load_le32(entry + 4);
     q->used_idx++;
@@ -269,7 +269,7 @@ static bool used_packed(struct driver *d, struct driver_queue *q, uint16_t *id, 
         return false;
     *id = load_le16(at + 12);
     *len = load_le32(at + 8);
-    ck_assert_uint_lt(*id, q->size);
+    DRIVER_CHECK(*id < q->size);
     q->used_idx = (uint16_t)(q->used_idx + q->slots[*id]);
     if (q->used_idx >= q->size) {
         q->used_idx = (uint16_t)(q->used_idx - q->size);

@@ -19,6 +19,13 @@
 #define DRIVER_GPA    UINT64_C(0x100000) /* so that address 0 is not RAM */
 #define DRIVER_QUEUES VIRTIO_MAX_QUEUES
 
+/* A check for loops of many thousand rounds: ck_assert writes to a pipe whether it holds or not. */
+#define DRIVER_CHECK(cond)                                                                         \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            ck_abort_msg("%s", #cond);                                                             \
+    } while (0)
+
 struct driver_queue {
     uint16_t size;
     uint64_t desc, avail, used; /* GPAs of descriptor, driver and device area */

@@ -489,11 +489,11 @@ START_TEST(device_that_cannot_start_needs_a_reset)
 }
 END_TEST
 
-START_TEST(two_thousand_broken_rings_cost_nothing_that_stays)
+START_TEST(thousand_broken_rings_cost_nothing_that_stays)
 {
     struct gmem before = d.mem;
 
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < 1000; i++) {
         driver_free(&d, ping[1].gpa + 16);
         driver_start(&d, 0, 8);
         /* The second descriptor of the chain is bad: the first was mapped already. */
@@ -504,7 +504,7 @@ START_TEST(two_thousand_broken_rings_cost_nothing_that_stays)
         ck_assert(driver_broken(&d));
     }
     ck_assert_mem_eq(&before, &d.mem, sizeof(before));
-    ck_assert_uint_eq(n->v.broken_count, 2000);
+    ck_assert_uint_eq(n->v.broken_count, 1000);
     expect_alive();
 }
 END_TEST
@@ -545,6 +545,6 @@ int main(void)
     tcase_add_test(tc, broken_ring_needs_a_reset_and_tells_the_driver);
     tcase_add_test(tc, device_that_needs_a_reset_is_told_once);
     tcase_add_test(tc, device_that_cannot_start_needs_a_reset);
-    tcase_add_test(tc, two_thousand_broken_rings_cost_nothing_that_stays);
+    tcase_add_test(tc, thousand_broken_rings_cost_nothing_that_stays);
     return fake_run(tc);
 }

@@ -286,13 +286,13 @@ static void run_rounds(uint16_t size, unsigned rounds)
 
         want =
             i % 4 == 3 ? driver_add_indirect(&d, 0, bufs, 3) : driver_add(&d, 0, bufs, 1 + i % 3);
-        ck_assert_int_eq(virtq_pop(q, &chain), 1);
-        ck_assert_uint_eq(chain.out_len, i % 4 == 3 || i % 3 ? 8 : 5);
+        DRIVER_CHECK(virtq_pop(q, &chain) == 1);
+        DRIVER_CHECK(chain.out_len == (i % 4 == 3 || i % 3 ? 8 : 5));
         virtq_push(q, &chain, (uint32_t)chain.in_len);
-        ck_assert(driver_used(&d, 0, 0, &id, &len));
-        ck_assert_uint_eq(id, want);
+        DRIVER_CHECK(driver_used(&d, 0, 0, &id, &len));
+        DRIVER_CHECK(id == want);
         if (chain.in_len)
-            ck_assert_uint_eq(len, chain.in_len);
+            DRIVER_CHECK(len == chain.in_len);
         driver_free(&d, brk);
     }
 }

@@ -53,9 +53,9 @@ static void use(unsigned count)
 
     for (; count > 0; count--, done++) {
         driver_add(&d, 0, &one, 1);
-        ck_assert_int_eq(virtq_pop(q, &chain), 1);
+        DRIVER_CHECK(virtq_pop(q, &chain) == 1);
         virtq_push(q, &chain, 0);
-        ck_assert(driver_used(&d, 0, 0, &id, &len));
+        DRIVER_CHECK(driver_used(&d, 0, 0, &id, &len));
     }
 }
 

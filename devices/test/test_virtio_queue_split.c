@@ -460,11 +460,11 @@ START_TEST(seventy_thousand_chains_pass_the_wrap_of_the_indexes)
         uint64_t brk = d.brk;
 
         want = i % 3 ? driver_add(&d, 0, bufs, 1 + i % 2 * 2) : driver_add_indirect(&d, 0, bufs, 3);
-        ck_assert_int_eq(virtq_pop(q, &chain), 1);
+        DRIVER_CHECK(virtq_pop(q, &chain) == 1);
         virtq_push(q, &chain, (uint32_t)chain.in_len);
-        ck_assert(driver_used(&d, 0, 0, &id, &len));
-        ck_assert_uint_eq(id, want);
-        ck_assert_uint_eq(len, chain.in_len);
+        DRIVER_CHECK(driver_used(&d, 0, 0, &id, &len));
+        DRIVER_CHECK(id == want);
+        DRIVER_CHECK(len == chain.in_len);
         driver_free(&d, brk);
     }
     ck_assert_uint_eq(d.q[0].used_idx, (uint16_t)70000);
