@@ -99,7 +99,7 @@ static void vcpu_write(struct vcpu *cpu, unsigned reg, uint32_t value)
     ck_assert_int_eq(pthread_create(&cpu->thread, NULL, vcpu_main, cpu), 0);
     for (unsigned asleep = 0, looks = 0; asleep < 3; looks++) {
         asleep = is_asleep(cpu) ? asleep + 1 : 0;
-        ck_assert_uint_lt(looks, 20000);
+        ck_assert_uint_lt(looks, 6000);
         usleep(500);
     }
 }
