@@ -1,6 +1,6 @@
 # Checks, benchmarks and housekeeping. Each check prints TAP; scripts/check counts.
 
-.PHONY: deps check check-unit check-quick lint bench fuzz format man clean distclean
+.PHONY: deps check check-long check-unit check-quick lint bench fuzz format man clean distclean
 
 TB := $(B)/tests
 
@@ -16,7 +16,14 @@ check: deps
 	    'guest-tests/testbed/selftest' \
 	    'guest-tests/run --build build --hv $(B)/hv' \
 	    'guest-tests/terminal --hv $(B)/hv' \
-	    'guest-tests/linux --hv $(B)/hv'
+	    'guest-tests/linux --hv $(B)/hv' \
+	    'guest-tests/linux-virtio --hv $(B)/hv'
+
+#: make check-long      checked I/O over 1 GiB, and 500 boots in a row: an hour in the testbed
+check-long: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all guests testbed
+	@scripts/check 'guest-tests/linux-virtio --hv $(B)/hv --filter verify --boots 1024' \
+	    'guest-tests/linux --hv $(B)/hv --filter boots-in-a-row --boots 500'
 
 #: make check-quick     what needs neither a KVM nor the testbed, in a minute
 check-quick: all tests
