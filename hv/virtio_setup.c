@@ -17,23 +17,21 @@
 #include "hv/pci_setup.h"
 #include "hv/vm.h"
 
-#define OPTION(name, initially, text)                                                              \
-    {                                                                                              \
-        .key = #name, .type = PARAM_BOOL, .offset = offsetof(struct virtio_options, name),         \
-        .initial = initially, .help = text                                                         \
-    }
+#define AT(member) .type = PARAM_BOOL, .offset = offsetof(struct virtio_options, member)
 
 static const struct param_row option_keys[] = {
-    OPTION(packed, "on", "offer packed rings"),
-    OPTION(indirect, "on", "offer indirect descriptors"),
+    {.key = "packed", AT(packed), .initial = "on", .help = "offer packed rings"},
+    {.key = "indirect", AT(indirect), .initial = "on", .help = "offer indirect descriptors"},
     {.key = "event-idx",
-     .type = PARAM_BOOL,
-     .offset = offsetof(struct virtio_options, event_idx),
+     AT(event_idx),
      .initial = "on",
      .help = "offer interrupts and notifications by index"},
-    OPTION(irqfd, "on", "interrupts by eventfd"),
-    OPTION(ioeventfd, "on", "notifications without an exit"),
-    OPTION(cmdline, "off", "tell devices on the kernel command line, not in ACPI"),
+    {.key = "irqfd", AT(irqfd), .initial = "on", .help = "interrupts by eventfd"},
+    {.key = "ioeventfd", AT(ioeventfd), .initial = "on", .help = "notifications without an exit"},
+    {.key = "cmdline",
+     AT(cmdline),
+     .initial = "off",
+     .help = "tell devices on the kernel command line, not in ACPI"},
     {.key = NULL},
 };
 
