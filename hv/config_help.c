@@ -64,6 +64,7 @@ void config_print_help(FILE *out)
           "  hv run -k /boot/vmlinuz -i /boot/initrd.img -m 1G -c 2\n"
           "  hv run -k bzImage -i test.cpio -a \"panic=-1\" --timeout 60 --result r.json\n"
           "  hv run -k vmlinux --console boot.log < /dev/null\n"
+          "  hv run -k bzImage -i initrd -d file=root.img -n user -a root=/dev/vda\n"
           "  hv run -k bzImage -m 2G --print-config > vm.json; hv run --config vm.json\n"
           "\n"
           "Usage: hv run -k KERNEL [OPTION]...\n"
