@@ -17,7 +17,8 @@ CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VE
            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--as-needed,-z,relro,-z,noexecstack \
            $(if $(SAN),-fsanitize=$(SAN))
-LIBS    := -ljansson -luring
+# Static: fewer pages touched and fewer files looked for when hv starts.
+LIBS    := -Wl,-Bstatic -ljansson -luring -Wl,-Bdynamic
 
 SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c devices/virtio/*.c \
            devices/block/*.c devices/net/*.c devices/pci/*.c firmware/*.c)
