@@ -372,6 +372,8 @@ int vm_run(struct vm *vm)
         err = vcpu_start(&vm->vcpu[i]);
     if (!err)
         err = loop_run(vm->loop);
+    else
+        loop_stop(vm->loop); /* for a vCPU that waits for the host's work to end */
     stop_vcpus(vm);
     coalesce_drain(&vm->coalesce);
     chardev_flush(vm->console.chr, FLUSH_MS);
