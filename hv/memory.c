@@ -99,7 +99,7 @@ static int map_ram(struct memory *mem, enum memory_backing backing)
     /* Advice only: without it the guest works the same, slower. A core dump leaves RAM out. */
     if (backing == BACKING_THP) {
         madvise(host, mem->size, MADV_HUGEPAGE);
-        madvise(host, SMALL_PAGES, MADV_NOHUGEPAGE);
+        madvise(host, mem->size < SMALL_PAGES ? mem->size : SMALL_PAGES, MADV_NOHUGEPAGE);
     }
     madvise(host, mem->size, MADV_DONTDUMP);
     return 0;

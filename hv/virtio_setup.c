@@ -1,6 +1,7 @@
 /* The virtio devices of a machine: see virtio_setup.h. */
 #include "hv/virtio_setup.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -144,7 +145,10 @@ static int add_mmio(struct vm *vm, const struct virtio_type *type, unsigned inde
         return err;
     }
     vm->device_count++;
-    return bus_add(&vm->mmio, d->place.base, d->place.size, d->dev);
+    err = bus_add(&vm->mmio, d->place.base, d->place.size, d->dev);
+    if (err)
+        log_error("%s: no room on the bus: %s", type->name, strerror(-err));
+    return err;
 }
 
 int virtio_setup_open(struct vm *vm)
@@ -158,8 +162,10 @@ int virtio_setup_open(struct vm *vm)
 
         for (unsigned j = 0; j < count; j++) {
             struct vm_virtio *slot = &vm->virtio[vm->virtio_count];
-            int err = type->create(virtio_setup_text(values[j]), vm->loop, &slot->v);
+            int err;
 
+            assert(vm->virtio_count < ARRAY_SIZE(vm->virtio));
+            err = type->create(virtio_setup_text(values[j]), vm->loop, &slot->v);
             if (err)
                 return err;
             limit_features(slot->v, &options);

@@ -79,6 +79,7 @@ static double started;
 static double log_grew;
 static off_t log_size;
 static int starts;
+static size_t frame_have; /* bytes of the frame that take_bytes is reading */
 static bool raw;
 static struct termios cooked;
 
@@ -163,6 +164,7 @@ static void start_box(void)
     starts++;
     log_grew = now();
     log_size = 0;
+    frame_have = 0; /* what an earlier box began to say is void */
     log_fd = memfd_create("testbed-log", MFD_CLOEXEC);
     if (log_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         fprintf(stderr, "testbed: cannot make the link to the box: %s\n", strerror(errno));
@@ -382,21 +384,20 @@ static void take_bytes(void)
         struct frame_head head;
         char data[FRAME_MAX];
     } frame;
-    static size_t have;
-    size_t want = sizeof(frame.head) + (have < sizeof(frame.head) ? 0 : frame.head.len);
-    ssize_t n = recv(sock, (char *)&frame + have, want - have, MSG_DONTWAIT);
+    size_t want = sizeof(frame.head) + (frame_have < sizeof(frame.head) ? 0 : frame.head.len);
+    ssize_t n = recv(sock, (char *)&frame + frame_have, want - frame_have, MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0)
         no_box(ready ? "the box died" : "the box did not start");
-    have += (size_t)n;
-    if (have < sizeof(frame.head))
+    frame_have += (size_t)n;
+    if (frame_have < sizeof(frame.head))
         return;
     if (frame.head.len > FRAME_MAX)
         no_box("the box talks nonsense");
-    if (have == sizeof(frame.head) + frame.head.len) {
-        have = 0;
+    if (frame_have == sizeof(frame.head) + frame.head.len) {
+        frame_have = 0;
         take_frame(frame.head.type, frame.data, frame.head.len);
     }
 }
