@@ -243,6 +243,29 @@ static uint64_t time_to_send(const struct net_config *config, unsigned frames, s
     return loop_now_ns() - from;
 }
 
+START_TEST(sender_is_looked_at_once_more_before_it_is_asked_to_notify)
+{
+    struct driver_buf buf = {0, NET_HEADER_BYTES + 60, false};
+    const uint8_t *flags;
+
+    start(0);
+    flags = driver_ptr(&d, d.q[TX].used); /* bit 0: no notifications wanted (2.7.10) */
+    ck_assert_uint_eq(flags[0], 0);
+    buf.gpa = cable_compose(60, 1, NULL);
+    driver_add(&d, TX, &buf, 1);
+    driver_write(&d, VIRTIO_MMIO_NOTIFY, TX);
+    loop_step(d.loop);
+    ck_assert_uint_eq(cable.sent, 1);
+    ck_assert_uint_eq(flags[0], 1);
+    driver_add(&d, TX, &buf, 1); /* without a word */
+    loop_step(d.loop);
+    ck_assert_uint_eq(cable.sent, 2);
+    ck_assert_uint_eq(flags[0], 1);
+    driver_run(&d);
+    ck_assert_uint_eq(flags[0], 0);
+}
+END_TEST
+
 START_TEST(sending_keeps_to_the_limits)
 {
     struct net_config pps = {.pps = 100}, bps = {.bps = 100000};
@@ -286,6 +309,7 @@ int main(void)
     tcase_add_test(tc, full_back_end_keeps_frames_in_order_and_burns_no_time);
     tcase_add_test(tc, reset_while_the_back_end_is_full_sends_nothing_later);
     tcase_add_test(tc, two_hundred_frames_in_one_kick_all_go);
+    tcase_add_test(tc, sender_is_looked_at_once_more_before_it_is_asked_to_notify);
     tcase_add_test(tc, sending_keeps_to_the_limits);
     tcase_add_test(tc, broken_transmit_ring_stops_the_device_until_reset);
     return fake_run(tc);
