@@ -51,7 +51,9 @@ struct virtio_ops {
     /*
      * Take no further request from `queue`, or from any with VIRTIO_ALL_QUEUES, and forget what
      * waits inside the device. Requests that the host works on count in v->busy until they are
-     * done, and their completion must not touch the queue: compare v->epoch. May be NULL.
+     * done, and their completion must not touch the queue: compare v->epoch. (It
+     * grows with the stop of any queue: a device that works on several keeps one for each.) May
+     * be NULL.
      */
     void (*stop)(struct virtio *v, unsigned queue);
 
