@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/core/log.h"
 #include "devices/core/loop.h"
 
 struct fake_cable cable;
@@ -197,4 +198,33 @@ int cable_control(uint8_t class, uint8_t command, const void *data, uint32_t len
     p[2 + len] = 0xee;
     driver_do(&card_driver, cable_control_queue(), bufs, 3);
     return p[2 + len] == 0xee ? -1 : p[2 + len];
+}
+
+const uint64_t cable_layouts[CABLE_LAYOUTS] = {0, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED,
+                                               VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX};
+
+void cable_set_up(void)
+{
+    log_set_level(LOG_ERROR);
+}
+
+void cable_tear_down(void)
+{
+    cable_close();
+    ck_assert(cable.closed);
+}
+
+void cable_start(uint64_t features)
+{
+    cable_open(NULL, 1, 0);
+    driver_start(&card_driver, features, 256);
+    driver_run(&card_driver);
+}
+
+void cable_send(size_t len, uint8_t tag)
+{
+    struct driver_buf buf = {cable_compose(len, tag, NULL), (uint32_t)(NET_HEADER_BYTES + len),
+                             false};
+
+    ck_assert_uint_eq(driver_do(&card_driver, card_tx_queue(0), &buf, 1), 0);
 }

@@ -42,6 +42,20 @@ void cable_open(const struct net_config *config, unsigned pairs, unsigned offloa
 void cable_close(void);
 struct card *cable_card(void);
 
+/* Fixture of a test case: quiet, and the cable is closed behind each test, by the device. */
+void cable_set_up(void);
+void cable_tear_down(void);
+
+/* Features of the four ring layouts. */
+#define CABLE_LAYOUTS 4
+extern const uint64_t cable_layouts[CABLE_LAYOUTS];
+
+/* A running card with one pair, no offloads, 256 entries a queue. */
+void cable_start(uint64_t features);
+
+/* One frame with header in one buffer, from the guest; waits until it comes back. */
+void cable_send(size_t len, uint8_t tag);
+
 /* A frame of `len` bytes for the guest, to `card_mac`, with an empty header or `hdr`. */
 void cable_feed(size_t len, uint8_t tag, const uint8_t *hdr);
 

@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <string.h>
 
-#include "devices/core/log.h"
 #include "devices/core/loop.h"
 #include "devices/core/util.h"
 #include "devices/test/fake_cable.h"
@@ -12,36 +11,6 @@
 #define TX card_tx_queue(0)
 #define RX card_rx_queue(0)
 #define d  card_driver
-
-static const uint64_t layouts[] = {0, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED,
-                                   VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX};
-
-static void set_up(void)
-{
-    log_set_level(LOG_ERROR);
-}
-
-static void tear_down(void)
-{
-    cable_close();
-    ck_assert(cable.closed);
-}
-
-static void start(uint64_t features)
-{
-    cable_open(NULL, 1, 0);
-    driver_start(&d, features, 256);
-    driver_run(&d);
-}
-
-/* One frame with header in one buffer; waits until it comes back. */
-static void send_frame(size_t len, uint8_t tag)
-{
-    struct driver_buf buf = {cable_compose(len, tag, NULL), (uint32_t)(NET_HEADER_BYTES + len),
-                             false};
-
-    ck_assert_uint_eq(driver_do(&d, TX, &buf, 1), 0);
-}
 
 static void post_ready(unsigned count, uint32_t len, uint64_t *gpa)
 {
@@ -93,11 +62,11 @@ static void *watch_index(void *opaque)
 
 START_TEST(frame_arrives_with_one_buffer_and_one_interrupt)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
+    for (unsigned i = 0; i < CABLE_LAYOUTS; i++) {
         uint64_t gpa;
         uint8_t *p;
 
-        start(layouts[i] | (i % 2 ? NET_F_MRG_RXBUF : 0));
+        cable_start(cable_layouts[i] | (i % 2 ? NET_F_MRG_RXBUF : 0));
         post_ready(1, 1526, &gpa);
         cable_feed(60, 7, NULL);
         ck_assert(cable_run());
@@ -113,10 +82,10 @@ END_TEST
 
 START_TEST(large_frame_fills_mergeable_buffers_one_after_the_other)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
+    for (unsigned i = 0; i < CABLE_LAYOUTS; i++) {
         uint64_t gpa[20];
 
-        start(layouts[i] | NET_F_MRG_RXBUF);
+        cable_start(cable_layouts[i] | NET_F_MRG_RXBUF);
         post_ready(20, 1526, gpa);
         /* The first goes over the spill buffer, the second straight into the chains. */
         for (unsigned frame = 0; frame < 2; frame++) {
@@ -148,7 +117,7 @@ START_TEST(buffers_of_a_large_frame_become_used_together)
     struct watcher w = {0};
     pthread_t thread;
 
-    start(NET_F_MRG_RXBUF);
+    cable_start(NET_F_MRG_RXBUF);
     w.index = (const uint16_t *)driver_ptr(&d, q->used + 2);
     ck_assert_int_eq(pthread_create(&thread, NULL, watch_index, &w), 0);
     while (!__atomic_load_n(&w.runs, __ATOMIC_ACQUIRE))
@@ -170,7 +139,7 @@ START_TEST(largest_frame_arrives_in_buffers_of_a_page)
     size_t at = 0;
     uint64_t gpa[64];
 
-    start(NET_F_MRG_RXBUF);
+    cable_start(NET_F_MRG_RXBUF);
     post_ready(64, 4096, gpa);
     for (unsigned frame = 0, k = 0; frame < 3; frame++) {
         cable_feed(NET_FRAME_MAX, (uint8_t)frame, NULL);
@@ -189,8 +158,8 @@ END_TEST
 /* 2., row 4; table (a), row 68. */
 START_TEST(flood_without_buffers_stops_and_resumes_when_they_come)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
-        start(layouts[i]);
+    for (unsigned i = 0; i < CABLE_LAYOUTS; i++) {
+        cable_start(cable_layouts[i]);
         for (unsigned k = 0; k < 100; k++)
             cable_feed(60, (uint8_t)k, NULL);
         net_readable(&cable.net, 0);
@@ -211,7 +180,7 @@ END_TEST
 /* 2., row 43; table (a), row 69. */
 START_TEST(jumbo_frame_without_mergeable_buffers_is_dropped_and_the_next_arrives)
 {
-    start(0);
+    cable_start(0);
     post_ready(2, 1526, NULL);
     cable_feed(1515, 1, NULL);
     cable_feed(NET_FRAME_MAX, 2, NULL);
@@ -227,7 +196,7 @@ START_TEST(frame_longer_than_all_mergeable_buffers_is_dropped_and_the_next_arriv
 {
     uint64_t gpa[3];
 
-    start(NET_F_MRG_RXBUF);
+    cable_start(NET_F_MRG_RXBUF);
     post_ready(3, 1526, gpa);
     cable_feed(9000, 1, NULL);
     cable_feed(3000, 2, NULL);
@@ -242,7 +211,7 @@ END_TEST
 
 START_TEST(buffers_of_0_to_11_bytes_come_back_empty)
 {
-    start(NET_F_MRG_RXBUF);
+    cable_start(NET_F_MRG_RXBUF);
     for (uint32_t len = 0; len < NET_HEADER_BYTES; len++)
         cable_add_buffer(len);
     post_ready(1, 1526, NULL);
@@ -257,7 +226,7 @@ END_TEST
 
 START_TEST(buffers_of_12_to_40_bytes_hold_what_fits)
 {
-    start(NET_F_MRG_RXBUF);
+    cable_start(NET_F_MRG_RXBUF);
     for (uint32_t size = 12; size <= 40; size++) {
         uint32_t left = 72;
 
@@ -282,7 +251,7 @@ START_TEST(buffer_that_is_only_readable_comes_back_untouched)
     struct driver_buf buf;
     uint8_t *p;
 
-    start(0);
+    cable_start(0);
     buf = (struct driver_buf){driver_alloc(&d, 100), 100, false};
     driver_add(&d, RX, &buf, 1);
     post_ready(1, 1526, NULL);
@@ -302,7 +271,7 @@ START_TEST(buffer_of_single_bytes_holds_a_frame)
     uint64_t gpa;
 
     for (unsigned merge = 0; merge < 2; merge++) {
-        start(merge ? NET_F_MRG_RXBUF : 0);
+        cable_start(merge ? NET_F_MRG_RXBUF : 0);
         gpa = driver_alloc(&d, 100);
         for (unsigned i = 0; i < 100; i++)
             bufs[i] = (struct driver_buf){gpa + i, 1, true};
@@ -322,7 +291,7 @@ START_TEST(two_hundred_buffers_of_one_byte_segments_do_not_exceed_the_vector)
     struct driver_buf bufs[250];
     uint64_t gpa;
 
-    start(NET_F_MRG_RXBUF | VIRTIO_F_INDIRECT_DESC);
+    cable_start(NET_F_MRG_RXBUF | VIRTIO_F_INDIRECT_DESC);
     gpa = driver_alloc(&d, 256);
     for (unsigned i = 0; i < 250; i++)
         bufs[i] = (struct driver_buf){gpa + i, 1, true};
@@ -343,7 +312,7 @@ START_TEST(large_frame_of_the_host_that_was_not_negotiated_is_dropped)
 {
     uint8_t hdr[NET_HEADER_BYTES] = {1, 1, 54, 0, 0, 5, 34, 0, 16, 0};
 
-    start(NET_F_MRG_RXBUF);
+    cable_start(NET_F_MRG_RXBUF);
     post_ready(4, 4096, NULL);
     cable_feed(5000, 1, hdr);
     hdr[1] = 0;
@@ -415,7 +384,7 @@ START_TEST(reset_with_frames_waiting_touches_no_buffer)
 {
     uint64_t gpa;
 
-    start(0);
+    cable_start(0);
     post_ready(1, 1526, &gpa);
     driver_write(&d, 0x70, 0);
     cable_feed(60, 1, NULL);
@@ -431,7 +400,7 @@ END_TEST
 
 START_TEST(receive_ring_that_was_reset_alone_works_at_its_new_place)
 {
-    start(VIRTIO_F_RING_RESET);
+    cable_start(VIRTIO_F_RING_RESET);
     post_ready(3, 1526, NULL);
     virtio_queue_reset(d.v, RX);
     cable_feed(60, 1, NULL);
@@ -441,14 +410,14 @@ START_TEST(receive_ring_that_was_reset_alone_works_at_its_new_place)
     post_ready(1, 1526, NULL);
     ck_assert(cable_run());
     ck_assert_uint_eq(take(), 72);
-    send_frame(60, 1);
+    cable_send(60, 1);
     ck_assert_uint_eq(cable.sent, 1);
 }
 END_TEST
 
 START_TEST(broken_receive_ring_stops_the_device)
 {
-    start(NET_F_MRG_RXBUF);
+    cable_start(NET_F_MRG_RXBUF);
     driver_publish(&d, RX, 999);
     driver_kick(&d, RX);
     cable_feed(60, 1, NULL);
@@ -461,7 +430,7 @@ START_TEST(buffer_outside_of_memory_behind_a_good_one_stops_the_device)
 {
     struct driver_buf bad = {DRIVER_GPA + DRIVER_RAM - 10, 11, true};
 
-    start(NET_F_MRG_RXBUF);
+    cable_start(NET_F_MRG_RXBUF);
     cable_add_buffer(1526);
     driver_add(&d, RX, &bad, 1);
     driver_kick(&d, RX);
@@ -476,7 +445,7 @@ int main(void)
 {
     TCase *tc = tcase_create("virtio-net-rx");
 
-    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_checked_fixture(tc, cable_set_up, cable_tear_down);
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, frame_arrives_with_one_buffer_and_one_interrupt);
     tcase_add_test(tc, large_frame_fills_mergeable_buffers_one_after_the_other);

@@ -1,43 +1,12 @@
 /* The network device: frames that the guest sends, whole, cut up, too short, too long, too many. */
 #include <string.h>
 
-#include "devices/core/log.h"
 #include "devices/core/loop.h"
 #include "devices/core/util.h"
 #include "devices/test/fake_cable.h"
 
 #define TX card_tx_queue(0)
 #define d  card_driver
-
-static const uint64_t layouts[] = {0, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED,
-                                   VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX};
-
-static void set_up(void)
-{
-    log_set_level(LOG_ERROR);
-}
-
-static void tear_down(void)
-{
-    cable_close();
-    ck_assert(cable.closed);
-}
-
-static void start(uint64_t features)
-{
-    cable_open(NULL, 1, 0);
-    driver_start(&d, features, 256);
-    driver_run(&d);
-}
-
-/* One frame with header in one buffer; waits until it comes back. */
-static void send_frame(size_t len, uint8_t tag)
-{
-    struct driver_buf buf = {cable_compose(len, tag, NULL), (uint32_t)(NET_HEADER_BYTES + len),
-                             false};
-
-    ck_assert_uint_eq(driver_do(&d, TX, &buf, 1), 0);
-}
 
 static bool sent_is(size_t len, uint8_t tag)
 {
@@ -47,9 +16,9 @@ static bool sent_is(size_t len, uint8_t tag)
 
 START_TEST(frame_is_sent_split_and_packed_with_one_interrupt)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
-        start(layouts[i]);
-        send_frame(60, (uint8_t)i);
+    for (unsigned i = 0; i < CABLE_LAYOUTS; i++) {
+        cable_start(cable_layouts[i]);
+        cable_send(60, (uint8_t)i);
         ck_assert_uint_eq(cable.sent, 1);
         ck_assert(sent_is(60, (uint8_t)i));
         ck_assert_uint_eq(d.irq.rises, 1);
@@ -63,7 +32,7 @@ START_TEST(frame_in_pieces_of_any_size_is_sent_whole)
     uint64_t gpa;
     struct driver_buf bufs[112];
 
-    start(VIRTIO_F_INDIRECT_DESC);
+    cable_start(VIRTIO_F_INDIRECT_DESC);
     gpa = cable_compose(100, 3, NULL);
     for (unsigned i = 0; i < 112; i++)
         bufs[i] = (struct driver_buf){gpa + i, 1, false};
@@ -87,7 +56,7 @@ END_TEST
 /* 2., rows 19 and 53; table (a), row 66. */
 START_TEST(totals_of_0_to_25_bytes_are_dropped_and_completed)
 {
-    start(0);
+    cable_start(0);
     for (uint32_t len = 0; len < NET_HEADER_BYTES + NET_ETHERNET_BYTES; len++) {
         struct driver_buf buf = {driver_alloc(&d, 64), len, false};
 
@@ -95,7 +64,7 @@ START_TEST(totals_of_0_to_25_bytes_are_dropped_and_completed)
     }
     ck_assert_uint_eq(cable.sent, 0);
     ck_assert_uint_eq(cable_card()->dropped[CARD_TX], 26);
-    send_frame(14, 1);
+    cable_send(14, 1);
     ck_assert_uint_eq(cable.sent, 1);
     ck_assert(!driver_broken(&d));
 }
@@ -105,7 +74,7 @@ START_TEST(frame_one_byte_longer_than_any_is_dropped)
 {
     struct driver_buf bufs[2];
 
-    start(0);
+    cable_start(0);
     bufs[0] = (struct driver_buf){cable_compose(NET_FRAME_MAX + 1, 0, NULL),
                                   NET_HEADER_BYTES + NET_FRAME_MAX, false};
     bufs[1] = (struct driver_buf){bufs[0].gpa + bufs[0].len, 1, false};
@@ -122,7 +91,7 @@ START_TEST(overlapping_buffers_of_gigabytes_are_dropped)
 {
     struct driver_buf bufs[100];
 
-    start(0);
+    cable_start(0);
     for (unsigned i = 0; i < 100; i++)
         bufs[i] = (struct driver_buf){DRIVER_GPA, DRIVER_RAM, false};
     driver_do(&d, TX, bufs, 100);
@@ -135,7 +104,7 @@ START_TEST(writable_part_of_a_sent_chain_is_left_alone)
 {
     struct driver_buf bufs[2];
 
-    start(0);
+    cable_start(0);
     bufs[0] = (struct driver_buf){cable_compose(60, 1, NULL), 72, false};
     bufs[1] = (struct driver_buf){driver_alloc(&d, 64), 64, true};
     ck_assert_uint_eq(driver_do(&d, TX, bufs, 2), 0);
@@ -169,7 +138,7 @@ START_TEST(full_back_end_keeps_frames_in_order_and_burns_no_time)
     uint32_t len;
     uint16_t id;
 
-    start(0);
+    cable_start(0);
     cable.full = true;
     for (unsigned i = 0; i < 5; i++) {
         struct driver_buf buf = {cable_compose(60, (uint8_t)i, NULL), 72, false};
@@ -193,7 +162,7 @@ START_TEST(reset_while_the_back_end_is_full_sends_nothing_later)
 {
     struct driver_buf buf;
 
-    start(0);
+    cable_start(0);
     cable.full = true;
     buf = (struct driver_buf){cable_compose(60, 1, NULL), 72, false};
     driver_add(&d, TX, &buf, 1);
@@ -203,7 +172,7 @@ START_TEST(reset_while_the_back_end_is_full_sends_nothing_later)
     net_writable(&cable.net, 0);
     ck_assert_uint_eq(cable.sent, 0);
     driver_start(&d, 0, 256);
-    send_frame(60, 2);
+    cable_send(60, 2);
     ck_assert_uint_eq(cable.sent, 1);
     ck_assert(sent_is(60, 2));
 }
@@ -211,7 +180,7 @@ END_TEST
 
 START_TEST(two_hundred_frames_in_one_kick_all_go)
 {
-    start(VIRTIO_F_EVENT_IDX);
+    cable_start(VIRTIO_F_EVENT_IDX);
     for (unsigned i = 0; i < 200; i++) {
         struct driver_buf buf = {cable_compose(60, (uint8_t)i, NULL), 72, false};
 
@@ -248,7 +217,7 @@ START_TEST(sender_is_looked_at_once_more_before_it_is_asked_to_notify)
     struct driver_buf buf = {0, NET_HEADER_BYTES + 60, false};
     const uint8_t *flags;
 
-    start(0);
+    cable_start(0);
     flags = driver_ptr(&d, d.q[TX].used); /* bit 0: no notifications wanted (2.7.10) */
     ck_assert_uint_eq(flags[0], 0);
     buf.gpa = cable_compose(60, 1, NULL);
@@ -280,7 +249,7 @@ END_TEST
 
 START_TEST(broken_transmit_ring_stops_the_device_until_reset)
 {
-    start(0);
+    cable_start(0);
     driver_publish(&d, TX, 300);
     driver_kick(&d, TX);
     ck_assert(driver_broken(&d));
@@ -288,7 +257,7 @@ START_TEST(broken_transmit_ring_stops_the_device_until_reset)
     net_writable(&cable.net, 0);
     ck_assert(!cable.want[0]);
     driver_start(&d, 0, 256);
-    send_frame(60, 1);
+    cable_send(60, 1);
     ck_assert_uint_eq(cable.sent, 1);
 }
 END_TEST
@@ -297,7 +266,7 @@ int main(void)
 {
     TCase *tc = tcase_create("virtio-net-tx");
 
-    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_checked_fixture(tc, cable_set_up, cable_tear_down);
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, frame_is_sent_split_and_packed_with_one_interrupt);
     tcase_add_test(tc, frame_in_pieces_of_any_size_is_sent_whole);
