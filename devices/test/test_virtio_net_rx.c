@@ -8,7 +8,6 @@
 #include "devices/core/util.h"
 #include "devices/test/fake_cable.h"
 
-#define TX card_tx_queue(0)
 #define RX card_rx_queue(0)
 #define d  card_driver
 
