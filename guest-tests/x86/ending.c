@@ -7,6 +7,7 @@
 #include "guest-tests/lib/io.h"
 #include "guest-tests/lib/string.h"
 #include "guest-tests/lib/test.h"
+#include "guest-tests/lib/uart.h"
 
 const char guest_name[] = "ending";
 
@@ -88,6 +89,14 @@ static void panic_quoted(void)
     power_off();
 }
 
+/* For who must see the guest run before it ends: the first byte received is the permission. */
+static void power_off_when_told(void)
+{
+    while (!(in8(PORT_UART + UART_LSR) & LSR_DATA))
+        cpu_pause();
+    power_off();
+}
+
 static void pvpanic_reset(void)
 {
     out8(PORT_PVPANIC, PANICKED);
@@ -125,6 +134,7 @@ static const struct {
 } ways[] = {{"i8042", reset_i8042},
             {"acpi-reset", reset_acpi},
             {"poweroff", power_off},
+            {"told-poweroff", power_off_when_told},
             {"triple-fault", triple_fault},
             {"panic-silent", panic_silent},
             {"panic-reset", panic_reset},
