@@ -5,7 +5,7 @@
 # because Multiboot loaders take no others; linux64 is a 64-bit one without Multiboot and PVH.
 
 GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm rtc memmap bootinfo echo \
-             debugcon powerbutton
+             debugcon powerbutton vblk
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
 
@@ -24,7 +24,8 @@ GUEST_LD     := ld -nostdlib -static -T guest-tests/lib/guest.lds -z max-page-si
 
 GUEST_LIB    := header gdt boot boot_multiboot boot_pvh boot_linux64 cmdline console printf string test
 GUEST_LIB_32 := $(GUEST_LIB) start32 arch32
-GUEST_LIB_64 := $(GUEST_LIB) start64 page_map isr idt apic ioapic wait paging smp trampoline
+GUEST_LIB_64 := $(GUEST_LIB) start64 page_map isr idt apic ioapic wait paging smp trampoline \
+                pci virtio virtio_mmio virtio_pci virtq virtio_blk
 
 GUEST_LIB_32 := $(GUEST_LIB_32:%=$(GUEST_OBJ)/32/lib/%.o)
 GUEST_LIB_64 := $(GUEST_LIB_64:%=$(GUEST_OBJ)/64/lib/%.o)

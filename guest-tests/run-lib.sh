@@ -6,7 +6,7 @@ names=()           # of the chosen tests, in order
 declare -A conf=() # "NAME/KEY" -> value; the lines of a repeated key are joined by newlines
 
 known_keys=' file smp mem args entry hv modules stdin stdin_kind stdout signal timeout groups marker expect
- expect_err expect_status expect_end qemu '
+ expect_err expect_status expect_end qemu disk bus '
 
 # get NAME KEY [DEFAULT]: sets `value`. Here and below programs are started only where bash cannot
 # do it: in the testbed each one takes a tenth of a second.
@@ -77,10 +77,32 @@ make_hv_command() {
     for word in $value; do
         command+=(-i "$word")
     done
+    make_disk "$1" "$3"
+    [ -z "$disk" ] || command+=(--disk "file=$disk,serial=guest-test")
+    get "$1" bus
+    case $value in
+    mmio) command+=(--bus mmio --virtio cmdline) ;;
+    pci) command+=(--bus pci) ;;
+    esac
     get "$1" hv
     for word in $value; do
-        command+=("$word")
+        command+=("${word//@LOG@/$3}")
     done
+}
+
+# Makes the disk that the stanza wants: its size in sectors, of 512 bytes that all have the sector's
+# number. Sets `disk` to the file, or to nothing.
+make_disk() {
+    local value sector text=''
+    disk=''
+    get "$1" disk
+    [ -n "$value" ] || return 0
+    disk=$2.disk
+    for ((sector = 0; sector < value; sector++)); do
+        printf -v text '%s\\x%02x%.0s' "$text" $((sector % 256)) 1
+    done
+    # shellcheck disable=SC2059 # the text is made of escapes
+    printf "$text" | perl -0777 -ne 'print map { $_ x 512 } split //' >"$disk"
 }
 
 # QEMU prefers Multiboot, and takes PVH only from an image without that header. Sets `image` to a
@@ -95,12 +117,15 @@ make_pvh_image() {
 
 # The same machine under QEMU, as near as it comes.
 make_qemu_command() {
-    local image value
+    local image machine value
     find_image "$1"
+    get "$1" bus
+    machine=pc
+    [ "$value" != mmio ] || machine=microvm,acpi=off,pcie=off,x-option-roms=off
     get "$1" entry
-    [ "$value" != pvh ] || make_pvh_image "$3"
+    [[ $value != pvh && $machine = pc ]] || make_pvh_image "$3"
     # shellcheck disable=SC2054 # the commas are QEMU's
-    command=(qemu-system-x86_64 -machine "pc,accel=$qemu_accel" -cpu max -display none -no-reboot
+    command=(qemu-system-x86_64 -machine "$machine,accel=$qemu_accel" -cpu max -display none -no-reboot
         -nodefaults -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -device pvpanic
         -chardev file,id=debug,path=/proc/self/fd/1,append=on
         -device isa-debugcon,iobase=0xe9,chardev=debug
@@ -113,6 +138,12 @@ make_qemu_command() {
     command+=(-append "$value vmm=qemu")
     get "$1" modules
     [ -z "$value" ] || command+=(-initrd "${value// /,}")
+    make_disk "$1" "$3"
+    [ -n "$disk" ] || return 0
+    value=virtio-blk-pci,disable-legacy=on
+    [ "$machine" = pc ] || value=virtio-blk-device
+    command+=(-global virtio-mmio.force-legacy=off -drive "file=$disk,format=raw,if=none,id=disk"
+        -device "$value,drive=disk,serial=guest-test")
 }
 
 # How a run under QEMU ended, in hv's words: sets `status` and `end`. QEMU names no reason in its

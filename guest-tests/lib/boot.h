@@ -51,6 +51,9 @@ bool on_qemu(void);
 /* The value of NAME=VALUE on the command line (which runs to the next blank), or NULL. */
 const char *cmdline_text(const char *name);
 
+/* The same for the nth of several NAME=VALUE. */
+const char *cmdline_nth(const char *name, unsigned nth);
+
 /* The same as a number, decimal or 0x...; `otherwise` when it is not there. */
 uint64_t cmdline_number(const char *name, uint64_t otherwise);
 

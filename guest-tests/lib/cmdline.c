@@ -30,34 +30,22 @@ bool on_qemu(void)
     return cmdline_has("vmm=qemu");
 }
 
-const char *cmdline_text(const char *name)
+const char *cmdline_nth(const char *name, unsigned nth)
 {
     for (const char *at = boot_info.cmdline; *at; at = next_word(at))
-        if (string_starts_with(at, name) && at[strlen(name)] == '=')
+        if (string_starts_with(at, name) && at[strlen(name)] == '=' && nth-- == 0)
             return at + strlen(name) + 1;
     return NULL;
 }
 
-static unsigned digit(char c)
+const char *cmdline_text(const char *name)
 {
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : 16;
+    return cmdline_nth(name, 0);
 }
 
 uint64_t cmdline_number(const char *name, uint64_t otherwise)
 {
     const char *text = cmdline_text(name);
-    unsigned base = 10;
-    uint64_t value = 0;
 
-    if (!text)
-        return otherwise;
-    if (string_starts_with(text, "0x")) {
-        base = 16;
-        text += 2;
-    }
-    for (; digit(*text) < base; text++)
-        value = value * base + digit(*text);
-    return value;
+    return text ? string_number(text, &text) : otherwise;
 }

@@ -82,3 +82,25 @@ bool string_starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
+
+static unsigned digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : 16;
+}
+
+uint64_t string_number(const char *text, const char **end)
+{
+    unsigned base = 10;
+    uint64_t value = 0;
+
+    if (string_starts_with(text, "0x")) {
+        base = 16;
+        text += 2;
+    }
+    for (; digit(*text) < base; text++)
+        value = value * base + digit(*text);
+    *end = text;
+    return value;
+}

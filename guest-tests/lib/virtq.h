@@ -54,8 +54,11 @@ struct virtq_part {
     bool device_writes;
 };
 
-/* Takes a ring and enables the queue with `size` descriptors (at most the device's and VIRTQ_MAX).
- * False when the device has no such queue or the rings are used up. */
+/*
+ * Enables the queue with `size` descriptors (at most the device's maximum and VIRTQ_MAX). A queue
+ * that is all zeros gets rings; one that was set up before keeps its own and starts anew, which is
+ * what comes after a reset. False: the device has no such queue, or the rings are used up.
+ */
 bool virtq_setup(struct virtq *queue, struct virtio *dev, uint16_t number, uint16_t size);
 
 /* Puts a request into the available ring; the device sees it after virtq_publish. Parts that are
