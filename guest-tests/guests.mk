@@ -8,6 +8,7 @@ GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm 
              debugcon powerbutton vblk
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
+GUESTS_BENCH := diskring
 
 GB        := build$(if $(filter clang%,$(CC)),/clang)
 GUEST_OUT := $(GB)/guest-tests/x86
@@ -22,10 +23,10 @@ GUEST_CFLAGS := -std=gnu11 -O2 -g $(GUEST_WARN) -I. -MMD -MP -ffreestanding -fno
 GUEST_LD     := ld -nostdlib -static -T guest-tests/lib/guest.lds -z max-page-size=4096 \
                 -z noexecstack --build-id=none --no-warn-rwx-segments
 
-GUEST_LIB    := header gdt boot boot_multiboot boot_pvh boot_linux64 cmdline console printf string test
+GUEST_LIB    := header pvh_note gdt boot boot_multiboot boot_pvh boot_linux64 cmdline console printf string test
 GUEST_LIB_32 := $(GUEST_LIB) start32 arch32
 GUEST_LIB_64 := $(GUEST_LIB) start64 page_map isr idt apic ioapic wait paging smp trampoline \
-                pci virtio virtio_mmio virtio_pci virtq virtio_blk
+                pci virtio virtio_mmio virtio_pci virtq virtio_blk user_entry user kvmclock
 
 GUEST_LIB_32 := $(GUEST_LIB_32:%=$(GUEST_OBJ)/32/lib/%.o)
 GUEST_LIB_64 := $(GUEST_LIB_64:%=$(GUEST_OBJ)/64/lib/%.o)
@@ -38,7 +39,8 @@ GUEST_BASE_protected := 0x100000
 guest_parts = $(or $(GUEST_PARTS_$(1)),$(1))
 guest_base  = $(or $(GUEST_BASE_$(1)),0x400000)
 
-GUEST_IMAGES := $(patsubst %,$(GUEST_OUT)/%.elf,$(GUESTS) $(GUESTS_32) $(GUESTS_64))
+GUEST_IMAGES := $(patsubst %,$(GUEST_OUT)/%.elf,$(GUESTS) $(GUESTS_32) $(GUESTS_64)) \
+                $(GUESTS_BENCH:%=$(GB)/guest-tests/bench/%.elf)
 
 .PHONY: guest-tests
 #: make guest-tests     the small guests of guest-tests/x86
@@ -61,9 +63,10 @@ $(GUEST_OBJ)/$(1)/%.o: guest-tests/%.S $(GUEST_OBJ)/flags
 endef
 $(foreach bits,32 64,$(eval $(call guest_objects,$(bits))))
 
-# $(1): name, $(2): bits of its code, $(3): library, $(4): linker output or objcopy step
+# $(1): name, $(2): bits of its code, $(3): library, $(4): objcopy step or nothing, $(5): folder or x86
 define guest_image
-$(GUEST_OUT)/$(1).elf: $(patsubst %,$(GUEST_OBJ)/$(2)/x86/%.o,$(call guest_parts,$(1))) $(3) \
+$(GB)/guest-tests/$(or $(5),x86)/$(1).elf: \
+                       $(patsubst %,$(GUEST_OBJ)/$(2)/$(or $(5),x86)/%.o,$(call guest_parts,$(1))) $(3) \
                        guest-tests/lib/guest.lds
 	@mkdir -p $$(@D)
 	@$$(if $$(filter 0,$$(V)),echo "  LD    $$@")
@@ -73,6 +76,8 @@ $(GUEST_OUT)/$(1).elf: $(patsubst %,$(GUEST_OBJ)/$(2)/x86/%.o,$(call guest_parts
 endef
 $(foreach g,$(GUESTS),$(eval $(call guest_image,$(g),64,$(GUEST_LIB_64),to32)))
 $(foreach g,$(GUESTS_32),$(eval $(call guest_image,$(g),32,$(GUEST_LIB_32),)))
-$(foreach g,$(GUESTS_64),$(eval $(call guest_image,$(g),64,$(filter-out %/header.o,$(GUEST_LIB_64)),)))
+$(foreach g,$(GUESTS_64),$(eval $(call guest_image,$(g),64,$(filter-out %/header.o %/pvh_note.o,$(GUEST_LIB_64)),)))
+# Without Multiboot's header, so that every monitor that knows PVH takes them by that.
+$(foreach g,$(GUESTS_BENCH),$(eval $(call guest_image,$(g),64,$(filter-out %/header.o,$(GUEST_LIB_64)),,bench)))
 
 -include $(wildcard $(GUEST_OBJ)/*/*/*.d)

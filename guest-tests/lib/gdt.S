@@ -17,6 +17,9 @@ gdt:
     .quad 0x00af9b000000ffff /* SEL_CODE64 */
     .quad 0x00009b000000ffff /* SEL_CODE16 */
     .quad 0x000093000000ffff /* SEL_DATA16 */
+    .quad 0x00affb000000ffff /* SEL_USER_CODE, without the 3 */
+    .quad 0x00cff3000000ffff /* SEL_USER_DATA, without the 3 */
+    .quad 0, 0               /* SEL_TSS */
     .if . - gdt != GDT_BYTES
     .error "segments.h: GDT_BYTES"
     .endif

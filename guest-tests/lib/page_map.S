@@ -4,11 +4,12 @@
  */
 #define PAGE_PRESENT  (1 << 0)
 #define PAGE_WRITABLE (1 << 1)
+#define PAGE_USER     (1 << 2) /* for ring 3, too (user.c): nothing is secret from it here */
 #define PAGE_NO_CACHE ((1 << 3) | (1 << 4))
 #define PAGE_ACCESSED (1 << 5)
 #define PAGE_DIRTY    (1 << 6)
 #define PAGE_LARGE    (1 << 7)
-#define TABLE         (PAGE_PRESENT | PAGE_WRITABLE | PAGE_ACCESSED)
+#define TABLE         (PAGE_PRESENT | PAGE_WRITABLE | PAGE_USER | PAGE_ACCESSED)
 #define LEAF          (TABLE | PAGE_DIRTY | PAGE_LARGE)
 
     .section .data

@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 #define ENTRIES    512
-#define TABLE_BITS 0x23u /* present, writable, accessed */
-#define LEAF_BITS  0xe3u /* and dirty, large */
+#define TABLE_BITS 0x27u /* present, writable, user, accessed */
+#define LEAF_BITS  0xe7u /* and dirty, large */
 #define SPARES     16
 
 #define GIB        (UINT64_C(1) << 30)

@@ -9,6 +9,10 @@
 #define SEL_CODE64 0x18
 #define SEL_CODE16 0x20
 #define SEL_DATA16 0x28
-#define GDT_BYTES  0x30
+/* Of ring 3: the low two bits of a selector are the ring that asks. */
+#define SEL_USER_CODE 0x33
+#define SEL_USER_DATA 0x3b
+#define SEL_TSS       0x40 /* takes two entries; user.c fills it in */
+#define GDT_BYTES     0x50
 
 #endif

@@ -3,7 +3,7 @@
 #include "guest-tests/lib/virtio_blk.h"
 
 #define CONFIG_CAPACITY 0 /* 5.2.4 */
-#define QUEUE_SIZE      64
+#define QUEUE_SIZE      128
 
 /* 5.2.6: what a request begins with. Data, and a byte for the status, follow it. */
 struct blk_header {

@@ -53,6 +53,7 @@ bool virtq_setup(struct virtq *queue, struct virtio *dev, uint16_t number, uint1
     queue->number = number;
     queue->size = queue->free_count = size;
     queue->free_head = queue->next_avail = queue->last_used = 0;
+    queue->deaf = false;
     queue->kicks = 0;
     for (uint16_t i = 0; i < size; i++)
         queue->desc[i].next = (uint16_t)(i + 1);
@@ -122,6 +123,22 @@ static void give_back(struct virtq *queue, uint16_t head)
     queue->free_count = (uint16_t)(queue->free_count + count);
 }
 
+/* used_event, behind the available ring: interrupt when that index is completed (2.7.7). */
+static void want_interrupt_at(struct virtq *queue, uint16_t index)
+{
+    if (queue->dev->features & VIRTIO_F_EVENT_IDX)
+        queue->avail->ring[queue->size] = index;
+}
+
+void virtq_listen(struct virtq *queue, bool on)
+{
+    queue->deaf = !on;
+    queue->avail->flags = on ? 0 : VIRTQ_NO_INTERRUPT;
+    /* With EVENT_IDX the flag is ignored; an index just passed is 65,535 completions away. */
+    want_interrupt_at(queue, on ? queue->last_used : (uint16_t)(queue->last_used - 1));
+    FENCE(); /* the wish, then the look that the caller takes */
+}
+
 bool virtq_take(struct virtq *queue, uint16_t *token, uint32_t *written)
 {
     uint16_t slot = queue->last_used % queue->size;
@@ -132,9 +149,8 @@ bool virtq_take(struct virtq *queue, uint16_t *token, uint32_t *written)
     *token = (uint16_t)queue->used->ring[slot].id;
     *written = queue->used->ring[slot].len;
     queue->last_used++;
-    /* Behind the available ring: interrupt at the next completion (used_event, 2.7.7). */
-    if (queue->dev->features & VIRTIO_F_EVENT_IDX)
-        queue->avail->ring[queue->size] = queue->last_used;
+    if (!queue->deaf)
+        want_interrupt_at(queue, queue->last_used);
     give_back(queue, *token);
     return true;
 }

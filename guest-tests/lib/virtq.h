@@ -44,6 +44,7 @@ struct virtq {
     uint16_t free_head, free_count;
     uint16_t next_avail; /* index that the device has not been shown */
     uint16_t last_used;  /* index up to which completions have been taken */
+    bool deaf;           /* interrupts were asked not to come */
     uint32_t kicks;      /* notifications sent; for tests and figures */
 };
 
@@ -67,6 +68,12 @@ uint16_t virtq_add(struct virtq *queue, const struct virtq_part *part, unsigned 
 
 /* Shows the device all that was added, and rings unless it asked not to be. */
 void virtq_publish(struct virtq *queue);
+
+/*
+ * Asks the device for no interrupts, or for one at the next completion. After asking for one, look
+ * once more with virtq_take: what was completed just before brings none (2.7.7.1).
+ */
+void virtq_listen(struct virtq *queue, bool on);
 
 /* The next completion: its token and the bytes that were written. False: none yet. */
 bool virtq_take(struct virtq *queue, uint16_t *token, uint32_t *written);

@@ -137,7 +137,7 @@ static void test_masking(void)
     group_end();
 }
 
-/* Many in flight: the queue holds 64 descriptors, a request takes three. */
+/* Many in flight: the queue holds 128 descriptors, a request takes three. */
 static void test_depth(void)
 {
     enum { DEPTH = 16 };

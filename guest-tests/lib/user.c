@@ -1,0 +1,64 @@
+/* The way to ring 3 and back (SDM volume 3, 5.8 and 7.7). See user.h. */
+#include "guest-tests/lib/user.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guest-tests/lib/idt.h"
+#include "guest-tests/lib/segments.h"
+
+#define STACK_SIZE   16384
+#define TSS_TYPE     UINT64_C(0x89) /* present, 64-bit TSS that is not busy */
+#define RFLAGS_IOPL3 UINT64_C(0x3000)
+
+/* All that is left of task switching in 64-bit mode: which stack an interrupt gets that comes while
+ * ring 3 runs. */
+struct __attribute__((packed)) task_state {
+    uint32_t reserved0;
+    uint64_t rsp[3]; /* of rings 0 to 2 */
+    uint64_t reserved1, ist[7], reserved2;
+    uint16_t reserved3, io_map;
+};
+
+extern uint64_t gdt[];
+uint64_t user_saved_rsp; /* of ring 0, in user_run; user_entry.S writes it */
+
+static struct task_state task;
+static uint8_t interrupt_stack[STACK_SIZE] __attribute__((aligned(16)));
+static uint8_t user_stack[STACK_SIZE] __attribute__((aligned(16)));
+
+/* A system descriptor's base is cut in four (SDM volume 3, 7.2.3). */
+static void load_task(void)
+{
+    uint64_t base = (uintptr_t)&task;
+
+    task.rsp[0] = (uintptr_t)interrupt_stack + STACK_SIZE;
+    task.io_map = sizeof(task); /* none: IOPL decides */
+    gdt[SEL_TSS / 8] =
+        (sizeof(task) - 1) | (base & 0xffffff) << 16 | TSS_TYPE << 40 | (base >> 24 & 0xff) << 56;
+    gdt[SEL_TSS / 8 + 1] = base >> 32;
+    __asm__ volatile("ltr %w0" : : "r"(SEL_TSS) : "memory");
+}
+
+/* IRET takes us where the frame says: to the end of user_enter, in ring 0. */
+static void on_leave(struct trap_frame *frame)
+{
+    frame->cs = SEL_CODE64;
+    frame->ss = SEL_DATA;
+    frame->rsp = user_saved_rsp;
+    frame->rip = (uintptr_t)user_resume;
+    frame->rflags &= ~RFLAGS_IOPL3;
+}
+
+void user_run(void (*function)(void))
+{
+    static bool ready;
+
+    if (!ready) {
+        load_task();
+        trap_set_handler(VECTOR_LEAVE, on_leave);
+        trap_allow_user(VECTOR_LEAVE);
+        ready = true;
+    }
+    user_enter(function, user_stack + STACK_SIZE);
+}
