@@ -137,5 +137,5 @@ int config_validate(const struct vm_config *config)
     for (unsigned i = 0; !err && i < option_row_count; i++)
         if (option_rows[i].type)
             err = check_row(&option_rows[i], config);
-    return err;
+    return err ? err : check_stdin_once(config);
 }

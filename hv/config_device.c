@@ -3,9 +3,12 @@
  * wherever they came from. Main thread, at start-up.
  */
 #include <errno.h>
+#include <string.h>
 
+#include "devices/core/log.h"
 #include "devices/core/params.h"
 #include "devices/table.h"
+#include "devices/virtio/models.h"
 #include "hv/config_table.h"
 #include "hv/virtio_setup.h"
 
@@ -46,4 +49,19 @@ int check_virtio_console(const char *text, struct why *why)
 int check_virtio(const char *text, struct why *why)
 {
     return params_check(&virtio_options, text, why->text, sizeof(why->text));
+}
+
+/* Two readers would each get some of the bytes. */
+int check_stdin_once(const struct vm_config *config)
+{
+    bool serial = strcmp(config->console, "stdio") == 0;
+    unsigned readers = serial;
+
+    for (unsigned i = 0; i < config->virtio_console_count; i++)
+        readers += virtio_console_stdin_readers(virtio_setup_text(config->virtio_console[i]));
+    if (readers <= 1)
+        return 0;
+    log_error("--virtio-console %s: stdin can have one reader only%s", config->virtio_console[0],
+              serial ? ", and --console stdio is one (add --console none)" : "");
+    return -EINVAL;
 }

@@ -106,6 +106,9 @@ int check_net(const char *text, struct why *why);
 int check_rng(const char *text, struct why *why);
 int check_balloon(const char *text, struct why *why);
 int check_virtio_console(const char *text, struct why *why);
+
+/* That no two options read stdin; -EINVAL and a line in the log otherwise. */
+int check_stdin_once(const struct vm_config *config);
 int check_virtio(const char *text, struct why *why);
 
 #endif

@@ -103,10 +103,38 @@ static int use_fd(const char *text, struct ends *e)
     return 0;
 }
 
+static bool is_stdio(const char *where)
+{
+    return strcmp(where, "stdio") == 0;
+}
+
+static bool reads_stdin(const char *where)
+{
+    return is_stdio(where) || strcmp(where, "fd:0") == 0;
+}
+
+unsigned virtio_console_stdin_readers(const char *text)
+{
+    struct console_config config;
+    unsigned readers;
+    char why[200];
+
+    if (params_parse(&virtio_console_params, text, &config, why, sizeof(why)) < 0)
+        return 0;
+    readers = config.console && reads_stdin(config.console);
+    for (unsigned i = 0; i < config.port.count; i++) {
+        const char *colon = strchr(config.port.item[i], ':');
+
+        readers += colon && reads_stdin(colon + 1);
+    }
+    params_free(&virtio_console_params, &config);
+    return readers;
+}
+
 static int open_where(const char *where, struct ends *e)
 {
     *e = (struct ends){-1, -1, -1};
-    if (strcmp(where, "stdio") == 0) {
+    if (is_stdio(where)) {
         e->in = STDIN_FILENO;
         e->out = STDOUT_FILENO;
         return 0;

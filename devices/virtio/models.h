@@ -23,6 +23,9 @@ int virtio_balloon_create(const char *text, struct loop *loop, struct virtio **o
 extern const struct params virtio_console_params; /* --virtio-console; see console.h, too */
 int virtio_console_create(const char *text, struct loop *loop, struct virtio **out);
 
+/* How many ports of such an option read this process's stdin; 0 for an option that is wrong. */
+unsigned virtio_console_stdin_readers(const char *text);
+
 extern const struct params virtio_blk_params; /* --disk */
 int virtio_blk_create(const char *text, struct loop *loop, struct virtio **out);
 

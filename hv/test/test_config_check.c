@@ -56,6 +56,30 @@ START_TEST(memory_below_above_and_between_pages_is_refused)
 }
 END_TEST
 
+static void set_console(const char *serial, const char *virtio)
+{
+    free(w.config.console);
+    w.config.console = strdup(serial);
+    free(w.config.virtio_console[0]);
+    w.config.virtio_console[0] = strdup(virtio);
+    w.config.virtio_console_count = 1;
+}
+
+START_TEST(two_readers_of_stdin_are_refused)
+{
+    start_valid();
+    set_console("stdio", "console=stdio");
+    invalid("--console stdio is one (add --console none)");
+    set_console("none", "console=stdio,port=a:fd:0");
+    invalid("stdin can have one reader only");
+    set_console("none", "console=stdio");
+    ck_assert_int_eq(config_validate(&w.config), 0);
+    set_console("stdio", "port=a:fd:3");
+    ck_assert_int_eq(config_validate(&w.config), 0);
+    world_end(&w);
+}
+END_TEST
+
 START_TEST(cpu_counts_out_of_range_are_refused)
 {
     start_valid();
@@ -207,6 +231,7 @@ int main(void)
         CASE(the_defaults_lack_only_a_kernel),
         CASE(a_zeroed_configuration_is_refused),
         CASE(memory_below_above_and_between_pages_is_refused),
+        CASE(two_readers_of_stdin_are_refused),
         CASE(cpu_counts_out_of_range_are_refused),
         CASE(enums_beyond_their_names_are_refused),
         CASE(values_that_must_be_there_are_missed),
