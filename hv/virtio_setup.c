@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@
 
 #define AT(member) .type = PARAM_BOOL, .offset = offsetof(struct virtio_options, member)
 
+static const char *const poll_modes[] = {
+    [POLL_AUTO] = "auto", [POLL_ON] = "on", [POLL_OFF] = "off", NULL};
+
 static const struct param_row option_keys[] = {
     {.key = "packed", AT(packed), .initial = "on", .help = "offer packed rings"},
     {.key = "indirect", AT(indirect), .initial = "on", .help = "offer indirect descriptors"},
@@ -29,6 +33,13 @@ static const struct param_row option_keys[] = {
      .help = "offer interrupts and notifications by index"},
     {.key = "irqfd", AT(irqfd), .initial = "on", .help = "interrupts by eventfd"},
     {.key = "ioeventfd", AT(ioeventfd), .initial = "on", .help = "notifications without an exit"},
+    {.key = "poll",
+     .arg = "MODE",
+     .type = PARAM_CHOICE,
+     .offset = offsetof(struct virtio_options, poll),
+     .choices = poll_modes,
+     .initial = "auto",
+     .help = "look at busy rings instead of sleeping; auto: where there are two CPUs"},
     {.key = "cmdline",
      AT(cmdline),
      .initial = "off",
@@ -75,6 +86,17 @@ static unsigned device_count(const struct vm_config *config)
         sum += count;
     }
     return sum;
+}
+
+/* With one CPU, who looks keeps the guest from making what he looks for. */
+bool virtio_setup_may_poll(const struct vm_config *config)
+{
+    unsigned poll = virtio_setup_options(config).poll;
+    cpu_set_t cpus;
+
+    if (poll != POLL_AUTO)
+        return poll == POLL_ON;
+    return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) > 1;
 }
 
 bool virtio_setup_in_acpi(const struct vm_config *config, unsigned index,

@@ -13,16 +13,22 @@ struct device_place;
 struct vm;
 struct vm_config;
 
+enum virtio_poll { POLL_AUTO, POLL_ON, POLL_OFF };
+
 /* --virtio. */
 struct virtio_options {
     bool packed, indirect, event_idx; /* offered to drivers */
     bool irqfd, ioeventfd;
-    bool cmdline; /* tell the guest there, not in ACPI */
+    unsigned poll; /* POLL_* */
+    bool cmdline;  /* tell the guest there, not in ACPI */
 };
 extern const struct params virtio_options;
 
 /* What --virtio says, or the defaults; the text was checked before. */
 struct virtio_options virtio_setup_options(const struct vm_config *config);
+
+/* Whether the loop may look instead of sleeping (devices/core/loop.h, pollers). */
+bool virtio_setup_may_poll(const struct vm_config *config);
 
 /* A device option's value without the "on" that stands for no values at all. */
 const char *virtio_setup_text(const char *text);

@@ -156,6 +156,7 @@ static int create_loop(struct vm *vm)
         err = -errno;
         goto fail;
     }
+    loop_allow_polling(vm->loop, virtio_setup_may_poll(vm->config));
     vm->deadline = loop_timer_add(vm->loop, deadline_passed, vm);
     vm->panic_check = loop_timer_add(vm->loop, check_panic, vm);
     err = vm->deadline && vm->panic_check ? catch_signals(vm) : -ENOMEM;

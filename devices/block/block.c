@@ -166,6 +166,17 @@ void block_kick(struct block *b)
         b->ops->submit(b->engine, list);
 }
 
+void block_quiet(struct block *b, bool on)
+{
+    if (b->ops->quiet)
+        b->ops->quiet(b->engine, on);
+}
+
+bool block_poll(struct block *b)
+{
+    return b->busy > 0 && b->ops->poll && b->ops->poll(b->engine);
+}
+
 void block_drain(struct block *b)
 {
     while (b->busy > 0) {

@@ -95,6 +95,13 @@ void block_set_batch(struct block *b, block_batch_fn *fn, void *opaque);
 void block_submit(struct block *b, struct block_request *req);
 void block_kick(struct block *b);
 
+/*
+ * For who looks by himself: quiet: completions need not wake the loop. block_poll runs `done` of
+ * what has come back; true if there was something. Without io_uring neither does anything.
+ */
+void block_quiet(struct block *b, bool on);
+bool block_poll(struct block *b);
+
 /* Waits for everything that was submitted and runs its `done`. */
 void block_drain(struct block *b);
 

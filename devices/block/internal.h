@@ -73,6 +73,9 @@ struct engine_ops {
     int (*create)(struct block *b, struct loop *loop, unsigned depth, void **out);
     void (*submit)(void *engine, struct block_request *list);
     void (*wait)(void *engine); /* until at least one has finished; hands over what has */
+    /* As block_quiet and block_poll; may be NULL. */
+    void (*quiet)(void *engine, bool on);
+    bool (*poll)(void *engine);
     void (*destroy)(void *engine);
 };
 extern const struct engine_ops engine_uring, engine_pool;

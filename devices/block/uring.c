@@ -152,16 +152,18 @@ static unsigned reap(struct uring *u, struct block_request ***finished)
     return n;
 }
 
-static void collect(struct uring *u)
+static bool collect(struct uring *u)
 {
     struct block_request *list = NULL, **tail = &list;
+    bool any = false;
 
     /* Ends with what was in flight: those with more to do start after it. */
     while (reap(u, &tail) > 0)
-        ;
+        any = true;
     fill(u);
     if (list)
         block_finished(u->b, list);
+    return any;
 }
 
 static void on_ready(void *opaque, uint32_t events)
@@ -189,6 +191,20 @@ static void uring_wait(void *engine)
     /* Errors need no answer: what can be collected is, and the caller asks again. */
     (void)io_uring_submit_and_wait(&u->ring, 1);
     collect(u);
+}
+
+/* A flag in memory shared with the kernel, not a system call. */
+static void uring_quiet(void *engine, bool on)
+{
+    struct uring *u = engine;
+
+    /* A kernel without it goes on to signal, which is only slower. */
+    (void)io_uring_cq_eventfd_toggle(&u->ring, !on);
+}
+
+static bool uring_poll(void *engine)
+{
+    return collect(engine);
 }
 
 static void uring_destroy(void *engine)
@@ -282,5 +298,7 @@ const struct engine_ops engine_uring = {
     .create = uring_create,
     .submit = uring_submit,
     .wait = uring_wait,
+    .quiet = uring_quiet,
+    .poll = uring_poll,
     .destroy = uring_destroy,
 };

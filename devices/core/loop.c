@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "devices/core/log.h"
+#include "devices/core/loop_poll.h"
 
 #define NS_PER_S    UINT64_C(1000000000)
 #define EVENT_BATCH 16
@@ -45,6 +46,7 @@ struct loop {
     bool stopping; /* atomic: loop_stop releases, loop_run acquires */
     bool ended;    /* atomic: loop_run releases when it was stopped, loop_stopping acquires */
     bool dispatching;
+    struct poll_set polls; /* the loop's thread alone */
 
     /* Protects the lists, the watches' events, the timers' due times and `programmed`. Taken
      * last, not held while a callback runs. */
@@ -121,6 +123,7 @@ void loop_destroy(struct loop *loop)
         loop->timers = t->next;
         free(t);
     }
+    poll_free(&loop->polls);
     close_if_open(loop->stop_fd);
     close_if_open(loop->timer_fd);
     close_if_open(loop->epoll_fd);
@@ -361,18 +364,33 @@ static int dispatch(struct loop *loop, const struct epoll_event *ev)
 static int poll_once(struct loop *loop, int timeout_ms)
 {
     struct epoll_event ev[EVENT_BATCH];
+    uint64_t start = loop->polls.allowed ? loop_now_ns() : 0, slept;
     int n = epoll_wait(loop->epoll_fd, ev, EVENT_BATCH, timeout_ms);
     int ran = 0;
 
     if (n < 0)
         return errno == EINTR ? 0 : -errno;
+    slept = loop->polls.allowed ? loop_now_ns() - start : 0;
+    loop->polls.hit = false;
     loop->dispatching = true;
     /* What is left of the batch when a callback stops the loop, epoll reports again. */
     for (int i = 0; i < n && !__atomic_load_n(&loop->stopping, __ATOMIC_ACQUIRE); i++)
         ran += dispatch(loop, &ev[i]);
     loop->dispatching = false;
     reap_watches(loop);
+    if (timeout_ms < 0)
+        poll_adapt(&loop->polls, slept);
     return ran;
+}
+
+struct loop_poller *loop_poller_add(struct loop *loop, loop_poll_fn *fn, void *opaque)
+{
+    return poll_add(&loop->polls, fn, opaque);
+}
+
+void loop_allow_polling(struct loop *loop, bool on)
+{
+    loop->polls.allowed = on;
 }
 
 int loop_step(struct loop *loop)
@@ -387,7 +405,8 @@ int loop_run(struct loop *loop)
 
     __atomic_store_n(&loop->ended, false, __ATOMIC_RELAXED);
     while (!__atomic_load_n(&loop->stopping, __ATOMIC_ACQUIRE) && ret >= 0)
-        ret = poll_once(loop, -1);
+        ret = poll_once(loop, poll_spin(&loop->polls, &loop->stopping) ? 0 : -1);
+    poll_end(&loop->polls);
     /* The next run starts afresh; until then, who waits for callbacks waits in vain. */
     __atomic_store_n(&loop->ended, true, __ATOMIC_RELEASE);
     if (read(loop->stop_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)

@@ -41,6 +41,24 @@ void loop_timer_arm(struct loop_timer *timer, uint64_t ns);
 void loop_timer_disarm(struct loop_timer *timer);
 void loop_timer_remove(struct loop_timer *timer);
 
+/*
+ * A poller finds work that can be seen without a descriptor: in memory that is shared with a guest
+ * or with the kernel. Called on the loop's thread, and only while that seems to pay:
+ * BEGIN: others need not signal from here on. LOOK: do what waits; true if there was something.
+ * END: have them signal again and, after that, look once more; true if there was something.
+ */
+enum loop_poll { LOOP_POLL_BEGIN, LOOP_POLL_LOOK, LOOP_POLL_END };
+typedef bool loop_poll_fn(void *opaque, enum loop_poll what);
+
+struct loop_poller *loop_poller_add(struct loop *loop, loop_poll_fn *fn, void *opaque);
+void loop_poller_remove(struct loop_poller *poller); /* accepts NULL */
+
+/* A callback did what this poller would have found, had it looked. */
+void loop_poller_hit(struct loop_poller *poller);
+
+/* Whether pollers are used; off at first. Before loop_run. */
+void loop_allow_polling(struct loop *loop, bool on);
+
 /* Runs callbacks until loop_stop. -errno when epoll fails. */
 int loop_run(struct loop *loop);
 

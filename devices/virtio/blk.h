@@ -7,6 +7,7 @@
 
 #include "devices/block/block.h"
 #include "devices/core/bucket.h"
+#include "devices/core/loop.h"
 #include "devices/virtio/virtio.h"
 
 #define BLK_MAX_QUEUES   16
@@ -114,6 +115,8 @@ struct blk {
     struct virtio v;
     struct block *block;      /* owned */
     struct loop_timer *timer; /* tokens are there again */
+    struct loop_poller *poller;
+    bool polling; /* rings are looked at: no kicks, please. Under dev.lock */
     struct bucket iops, bps;
     bool zeroes_cost; /* the host writes zeroes byte by byte */
     uint8_t id[BLK_ID_BYTES];
@@ -127,6 +130,10 @@ struct blk {
     /* Only the loop's thread touches these, without dev.lock. */
     struct blk_slot *completed, **completed_tail;
 };
+
+/* blk_poll.c. The loop's thread, without dev.lock. opaque: struct blk. */
+int blk_poll_init(struct blk *blk, struct loop *loop);
+bool blk_poll(void *opaque, enum loop_poll what);
 
 /* blk_io.c. Loop thread, under dev.lock. */
 int blk_io_init(struct blk *blk, struct loop *loop);

@@ -211,7 +211,7 @@ static void serve(struct blk *blk, unsigned queue)
     while (turn == TURN_SERVED && served < BLK_QUEUE_SIZE) {
         turn = serve_one(blk, queue);
         served += turn == TURN_SERVED;
-        if (turn == TURN_EMPTY && virtq_set_kicks(q, true))
+        if (turn == TURN_EMPTY && !blk->polling && virtq_set_kicks(q, true))
             turn = TURN_SERVED; /* one came between the look and the wish */
     }
     if (turn == TURN_BROKEN) {
@@ -228,6 +228,7 @@ void blk_kick(struct virtio *v, unsigned queue)
 {
     struct blk *blk = blk_of(v);
 
+    loop_poller_hit(blk->poller);
     serve(blk, queue);
     block_kick(blk->block);
     virtio_notify(v, queue);
@@ -288,6 +289,7 @@ static void on_batch(void *opaque)
     struct blk_slot *next, *slot;
     uint32_t told = 0;
 
+    loop_poller_hit(blk->poller);
     pthread_mutex_lock(blk->v.lock);
     for (slot = take_completed(blk); slot; slot = next) {
         next = slot->next;
@@ -333,7 +335,7 @@ int blk_io_init(struct blk *blk, struct loop *loop)
     blk->completed_tail = &blk->completed;
     blk->timer = loop_timer_add(loop, on_tokens, blk);
     blk->slots = calloc(BLK_SLOTS, sizeof(*blk->slots));
-    if (!blk->timer || !blk->slots)
+    if (!blk->timer || !blk->slots || blk_poll_init(blk, loop))
         return -1;
     block_set_batch(blk->block, on_batch, blk);
     return 0;
@@ -343,7 +345,7 @@ void blk_io_exit(struct blk *blk)
 {
     for (struct blk_slot *slot = blk->completed; slot; slot = slot->next)
         virtio_done(&blk->v, slot->queue);
-    if (blk->timer)
-        loop_timer_remove(blk->timer);
+    loop_poller_remove(blk->poller);
+    loop_timer_remove(blk->timer);
     free(blk->slots);
 }

@@ -193,6 +193,13 @@ bool virtq_set_kicks(struct virtq *q, bool on)
     return q->packed ? packed_set_kicks(q, on) : split_set_kicks(q, on);
 }
 
+bool virtq_waiting(const struct virtq *q)
+{
+    if (!q->active || q->broken)
+        return false;
+    return q->packed ? packed_waiting(q) : split_waiting(q);
+}
+
 static size_t copy_part(const struct iovec *iov, unsigned count, uint64_t offset, uint8_t *buf,
                         size_t len, bool to_guest)
 {

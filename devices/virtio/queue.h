@@ -97,6 +97,9 @@ bool virtq_must_notify(struct virtq *q);
  */
 bool virtq_set_kicks(struct virtq *q, bool on);
 
+/* Whether buffers of the driver wait; of a queue that does not work, none do. */
+bool virtq_waiting(const struct virtq *q);
+
 /* Indexes and addresses; load checks like virtq_activate, which it ends with when it was active. */
 void virtq_save(const struct virtq *q, struct state_writer *w);
 int virtq_load(struct virtq *q, struct state_reader *r, const struct gmem *mem, uint64_t features);

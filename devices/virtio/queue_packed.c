@@ -159,6 +159,11 @@ bool packed_must_notify(const struct virtq *q, uint16_t used)
     return event_passed(event, q->next_used, used);
 }
 
+bool packed_waiting(const struct virtq *q)
+{
+    return is_available(q, ring_load_acquire(slot(q, q->next_avail) + DESC_FLAGS));
+}
+
 bool packed_set_kicks(struct virtq *q, bool on)
 {
     uint16_t flags = EVENT_ENABLE;
@@ -175,5 +180,5 @@ bool packed_set_kicks(struct virtq *q, bool on)
     ring_store_release(q->device_area + EVENT_FLAGS, flags);
     /* As in the split ring: our wish before our look. */
     full_barrier();
-    return is_available(q, ring_load_acquire(slot(q, q->next_avail) + DESC_FLAGS));
+    return packed_waiting(q);
 }

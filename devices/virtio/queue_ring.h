@@ -78,6 +78,7 @@ void split_push(struct virtq *q, const struct virtq_chain *const *chains, const 
                 unsigned n);
 bool split_must_notify(const struct virtq *q, uint16_t used);
 bool split_set_kicks(struct virtq *q, bool on);
+bool split_waiting(const struct virtq *q);
 
 int packed_pop(struct virtq *q, struct virtq_chain *chain);
 void packed_unpop(struct virtq *q, const struct virtq_chain *chain);
@@ -85,5 +86,6 @@ void packed_push(struct virtq *q, const struct virtq_chain *const *chains, const
                  unsigned n);
 bool packed_must_notify(const struct virtq *q, uint16_t used);
 bool packed_set_kicks(struct virtq *q, bool on);
+bool packed_waiting(const struct virtq *q);
 
 #endif

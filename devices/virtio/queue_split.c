@@ -123,6 +123,11 @@ bool split_must_notify(const struct virtq *q, uint16_t used)
     return event_passed(ring_load(used_event(q)), q->next_used, used);
 }
 
+bool split_waiting(const struct virtq *q)
+{
+    return ring_load_acquire(q->driver_area + RING_IDX) != q->next_avail;
+}
+
 bool split_set_kicks(struct virtq *q, bool on)
 {
     if (q->event_idx) {
@@ -136,5 +141,5 @@ bool split_set_kicks(struct virtq *q, bool on)
     /* Our wish must be visible before we look again; pairs with the driver's full barrier between
      * its index and its look at our wish. */
     full_barrier();
-    return on && ring_load_acquire(q->driver_area + RING_IDX) != q->next_avail;
+    return on && split_waiting(q);
 }

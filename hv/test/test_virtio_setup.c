@@ -60,7 +60,20 @@ START_TEST(options_are_on_unless_said)
     ck_assert(parse(&config, "packed=off,event-idx=no"));
     options = virtio_setup_options(&config);
     ck_assert(!options.packed && !options.event_idx && options.indirect && options.irqfd &&
-              options.ioeventfd && !options.cmdline);
+              options.ioeventfd && !options.cmdline && options.poll == POLL_AUTO);
+    config_free(&config);
+}
+END_TEST
+
+START_TEST(polling_is_allowed_and_forbidden_by_option)
+{
+    struct vm_config config;
+
+    ck_assert(parse(&config, "poll=off"));
+    ck_assert(!virtio_setup_may_poll(&config));
+    config_free(&config);
+    ck_assert(parse(&config, "poll=on"));
+    ck_assert(virtio_setup_may_poll(&config));
     config_free(&config);
 }
 END_TEST
@@ -88,6 +101,7 @@ int main(void)
         CASE(devices_are_told_in_acpi_by_default),
         CASE(devices_are_told_on_the_command_line_instead),
         CASE(options_are_on_unless_said),
+        CASE(polling_is_allowed_and_forbidden_by_option),
         CASE(value_on_means_no_keys),
         CASE(unknown_keys_are_refused),
     };
