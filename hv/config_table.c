@@ -207,7 +207,8 @@ const struct option_row option_rows[] = {
      FIELD(virtio),
      .check = check_virtio,
      .help = "For all virtio devices, each on or off: packed, indirect, event-idx (what is "
-             "offered to the driver), irqfd, ioeventfd (ways around hv), cmdline (tell "
+             "offered to the driver), irqfd, ioeventfd (ways around hv), poll (look at busy "
+             "rings instead of sleeping; auto: where there are two CPUs), cmdline (tell "
              "memory-mapped ones on the kernel command line instead of in ACPI)."},
     {.name = "coalesce",
      .arg = "on|off",

@@ -6,85 +6,17 @@ times that stopwatch printed and the files that the script left. Targets stand h
 import json
 import os
 import shlex
-import statistics
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Optional
+
+from rows_virtio import disk_script, net_script, report_disk, report_net, report_ring, ring_script
+from table import APPEND, HV, KERNEL, QEMU, Line, Row, compare, stopwatch
 
 NAMES = ["first-byte", "first-byte-icount", "boot-icount", "boot", "exits", "memory", "memory-linux", "size",
-         "disk", "net"]
-# With an RTC: the kernel looks for one for 1.2 s where there is none.
-QEMU = ("qemu-system-x86_64 -accel kvm -M microvm,acpi=on,rtc=on -cpu host -nodefaults -no-user-config"
-        " -display none -no-reboot -serial stdio").split()
-HV = "build/bench/hv"  # a copy: build/hv may be made anew meanwhile
-KERNEL = "build/guest/x86_64/"
-APPEND = "console=ttyS0"  # the same for every monitor
+         "disk", "ring", "net"]
 IDLE_SECONDS = 5
 # From exec to the first byte on COM1. Elsewhere than on hardware only their ratio is judged.
 FIRST_BYTE_MS, FLOOR_MS = 1.5, 0.9
 SERIAL = range(0x3F8, 0x400)
-
-
-@dataclass
-class Line:
-    row: str
-    what: str
-    unit: str
-    values: list
-    ratio: Optional[float] = None
-    of: str = ""  # what the ratio is to
-    target: Optional[float] = None
-    target_is_ratio: bool = False
-
-    @property
-    def median(self):
-        return statistics.median(self.values) if self.values else None
-
-    @property
-    def behind(self):
-        actual = self.ratio if self.target_is_ratio else self.median
-        return self.target is not None and actual is not None and actual > self.target
-
-    def target_text(self):
-        if self.target is None:
-            return f"x {self.of}" if self.of else ""
-        return f"<= {self.target:.3g} x {self.of}" if self.target_is_ratio else f"<= {self.target:g} {self.unit}"
-
-    def as_dict(self):
-        spread = {"median": self.median, "min": min(self.values), "max": max(self.values)} if self.values else {}
-        return {"row": self.row, "what": self.what, "unit": self.unit, "runs": self.values, **spread,
-                "ratio": self.ratio, "of": self.of or None, "target": self.target,
-                "target_is_ratio": self.target_is_ratio, "behind": self.behind}
-
-
-@dataclass
-class Row:
-    name: str
-    place: str  # direct, testbed, icount
-    script: str
-    report: Callable
-    data: dict = field(default_factory=dict)
-
-
-def stopwatch(name, runs, commands, *flags, settle_ms):
-    """The script that times `commands`, {label: [word]}, one after the other."""
-    words = ["build/bench/stopwatch", "-n", str(runs), "-w", "1", "-s", str(settle_ms), *flags, name]
-    for label, command in commands.items():
-        words += ["--", label, *command]
-    return shlex.join(words)
-
-
-def compare(row, times, scale, unit, pairs, target=None):
-    """One line for each label. `pairs` says whose ratio to whom is shown; `target` limits those of hv."""
-    medians = {label: statistics.median(values) for label, values in times.items()}
-    for label in row.data["commands"]:
-        line = Line(row.name, label, unit, [value * scale for value in times.get(label, [])])
-        peer = pairs.get(label)
-        if peer in medians and label in medians:
-            line.ratio, line.of = medians[label] / medians[peer], peer
-            if label.startswith("hv") and target:
-                line.target, line.target_is_ratio = target, True
-        yield line
 
 
 # first-byte: exec until the guest's first byte on COM1.
@@ -255,95 +187,6 @@ def report_memory(row, _times):
         yield Line(row.name, f"{label} CPU in {IDLE_SECONDS} s", "ticks", used, target=0 if hv and halted else None)
 
 
-# disk, net: fio and iperf3 in the same guest on the same image or tap, each monitor in turn.
-
-TOP = str(Path(__file__).resolve().parents[2])  # the tree itself: these files are too large for the stage
-ROOT = "build/guest/x86_64/root.img"
-INITRD = "build/guest/x86_64/initrd-virtio.cpio"
-DISK_MIB = 64
-JOBS = {"rand4k-32": 0.70, "rand4k-1": None, "seq128k-4": 0.90}  # the share of the host's figure that is asked for
-
-
-def virtio_commands(text, hv, qemu):
-    """hv and QEMU microvm with a root on disk, which runs `text`, and with what they get besides."""
-    append = f'{APPEND} root=/dev/vda rw quiet hv.cmd="{text}"'
-    return {
-        "hv": [HV, "run", "-m", "256", "-k", KERNEL + "vmlinuz", "-i", INITRD, "-d", f"file={ROOT},snapshot=on",
-               "--cmdline", append, *hv],
-        "qemu": [*QEMU, "-m", "256", "-kernel", KERNEL + "vmlinuz", "-initrd", INITRD, "-append", append,
-                 "-global", "virtio-mmio.force-legacy=false", "-drive",
-                 f"file={ROOT},format=raw,snapshot=on,if=none,id=root", "-device", "virtio-blk-device,drive=root", *qemu],
-    }
-
-
-def virtio_script(name, runs, commands, out):
-    lines = []
-    for run in range(runs):
-        for label, command in commands.items():
-            lines.append(f"timeout 200 {shlex.join(command)} </dev/null >{out}/{name}.{label}.{run}.log 2>&1")
-    return "\n".join(lines)
-
-
-def disk_script(runs, out):
-    disk = "/dev/shm/hv-bench-disk"
-    test = "sh /tests/disk-bench.sh /dev/vdb"
-    commands = virtio_commands(test, ["-d", f"file={disk}"],
-                               ["-object", "iothread,id=io", "-drive", f"file={disk},format=raw,if=none,id=disk,aio=threads",
-                                "-device", "virtio-blk-device,drive=disk"])
-    host = f"DIRECT=0 sh guest-tests/images/root-tests/disk-bench.sh {disk} --ioengine=io_uring"
-    return "\n".join([f"cd {shlex.quote(TOP)}", f"head -c {DISK_MIB}M /dev/urandom >{disk}",
-                      virtio_script("disk", runs, {"host": ["sh", "-c", host], **commands}, out), f"rm {disk}"])
-
-
-def disk_figures(out, label):
-    """{job: [reads a second]} of all runs."""
-    found = {}
-    for log in sorted(Path(out).glob(f"disk.{label}.*.log")):
-        for text in log.read_text(errors="replace").splitlines():
-            words = text.split()
-            if words[:1] == ["disk-bench:"]:
-                found.setdefault(words[1], []).append(float(words[3]))
-    return found
-
-
-def report_disk(row, _times):
-    figures = {label: disk_figures(row.data["out"], label) for label in ("host", "hv", "qemu")}
-    for job in JOBS:
-        for label in figures:
-            line = Line(row.name, f"{job} {label}", "iops", figures[label].get(job, []))
-            peer = {"hv": "qemu", "qemu": "host"}.get(label)
-            if peer and line.values and figures[peer].get(job):
-                line.ratio, line.of = line.median / statistics.median(figures[peer][job]), peer
-            yield line
-
-
-def net_script(runs, out):
-    text = ("sh /tests/net-up.sh 10.8.0.2/24; iperf3 -c 10.8.0.1 -t 4 -f m | grep receiver; "
-            "iperf3 -c 10.8.0.1 -t 4 -f m -R | grep receiver")
-    tap = "hvbench0"
-    commands = virtio_commands(text, ["-n", f"tap,ifname={tap}"],
-                               ["-netdev", f"tap,id=n,ifname={tap},script=no,downscript=no,vhost=off",
-                                "-device", "virtio-net-device,netdev=n"])
-    return "\n".join([f"cd {shlex.quote(TOP)}", f"ip tuntap add mode tap name {tap} && ip addr add 10.8.0.1/24 dev {tap} && ip link set {tap} up",
-                      "iperf3 -s -B 10.8.0.1 >/dev/null 2>&1 & server=$!", virtio_script("net", runs, commands, out),
-                      f"kill $server; ip link del {tap}"])
-
-
-def report_net(row, _times):
-    figures = {}
-    for label in "hv", "qemu":
-        for log in sorted(Path(row.data["out"]).glob(f"net.{label}.*.log")):
-            rates = [text.split() for text in log.read_text(errors="replace").splitlines() if "receiver" in text]
-            for way, words in zip(("out", "in"), rates):
-                figures.setdefault((way, label), []).append(float(words[words.index("Mbits/sec") - 1]))
-    for way in "out", "in":
-        for label in "hv", "qemu":
-            line = Line(row.name, f"{way} {label}", "Mbit/s", figures.get((way, label), []))
-            if label == "hv" and line.values and figures.get((way, "qemu")):
-                line.ratio, line.of = line.median / statistics.median(figures[way, "qemu"]), "qemu"
-            yield line
-
-
 def report_size(row, _times):
     yield Line(row.name, "hv, stripped", "KiB", [row.data["binary"].stat().st_size / 1024], target=400)
 
@@ -370,6 +213,7 @@ def make(kind, quick, build, out):
         Row("memory-linux", linux, memory_script("memory-linux", idle_linux, "guest-idles", out), report_memory,
             {"commands": idle_linux, "out": out}),
         Row("disk", linux, disk_script(1 if quick else 3, out), report_disk, {"out": out}),
+        Row("ring", small, ring_script(1 if quick else 3, out), report_ring, {"out": out}),
         Row("net", linux, net_script(1 if quick else 3, out), report_net, {"out": out}),
         Row("size", "direct", "", report_size, {"binary": Path(build) / "hv.stripped"}),
     ]
