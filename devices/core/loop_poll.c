@@ -41,8 +41,13 @@ void loop_poller_remove(struct loop_poller *poller)
 
 void poll_free(struct poll_set *set)
 {
-    while (set->first)
-        loop_poller_remove(set->first);
+    struct loop_poller *next;
+
+    for (struct loop_poller *p = set->first; p; p = next) {
+        next = p->next;
+        free(p);
+    }
+    set->first = NULL;
 }
 
 void loop_poller_hit(struct loop_poller *poller)
