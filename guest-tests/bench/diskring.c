@@ -7,7 +7,8 @@
  * requests)
  *
  * The jobs run in ring 3 and look for completions themselves; in the last one interrupts tell.
- * Command line: ms=N how long each job runs.
+ * Command line: ms=N how long each job runs. A second disk is kept busy meanwhile with one request
+ * at a time, to see whether a slow disk (hv: iops=1) holds up the first.
  */
 #include "guest-tests/lib/apic.h"
 #include "guest-tests/lib/boot.h"
@@ -53,7 +54,8 @@ struct slot {
     uint8_t status;
 };
 
-static struct virtio_blk disk;
+static struct virtio_blk disk, other;
+static bool have_other;
 static uint8_t data[SLOTS_LARGE * LARGE] __attribute__((aligned(4096))); /* or DEPTH * 4 KiB */
 static struct slot slots[DEPTH];
 static uint8_t slot_of[VIRTQ_MAX]; /* token -> slot */
@@ -129,7 +131,8 @@ static unsigned reap(void)
     return fewer;
 }
 
-/* As a driver does that sleeps: looks once more after it asked for an interrupt, then waits for it. */
+/* As a driver does that sleeps: looks once more after it asked for an interrupt, then waits for it.
+ */
 static void wait_for_interrupt(void)
 {
     uint32_t before = interrupts;
@@ -142,6 +145,22 @@ static void wait_for_interrupt(void)
         interrupts_off();
     }
     virtq_listen(&disk.queue, false);
+}
+
+/* One request at a time, begun anew whenever it is done. */
+static void keep_other_busy(bool first)
+{
+    static struct slot s;
+    static uint8_t sector[SECTOR];
+    struct virtq_part part[] = {
+        {&s.header, sizeof(s.header), false}, {sector, sizeof(sector), true}, {&s.status, 1, true}};
+    uint16_t token;
+    uint32_t written;
+
+    if (!have_other || (!first && !virtq_take(&other.queue, &token, &written)))
+        return;
+    virtq_add(&other.queue, part, 3);
+    virtq_publish(&other.queue);
 }
 
 static void run_job(void)
@@ -158,6 +177,7 @@ static void run_job(void)
         if (job->by_interrupt)
             wait_for_interrupt();
         in_flight -= reap();
+        keep_other_busy(false);
     }
     elapsed = rdtsc() - start;
 }
@@ -209,6 +229,8 @@ void guest_main(void)
     if (!check(virtio_blk_open(&disk, 0, VIRTIO_F_EVENT_IDX), "the disk starts") ||
         !check(disk.sectors * SECTOR >= LARGE, "the disk holds the largest request"))
         return;
+    have_other = virtio_blk_open(&other, 1, 0);
+    keep_other_busy(true);
     for (unsigned i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
         measure(&jobs[i]);
 }

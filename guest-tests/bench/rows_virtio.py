@@ -91,6 +91,8 @@ def ring_script(runs, out):
                  "-drive", f"file={disk},format=raw,if=none,id=disk,aio=io_uring",
                  "-device", "virtio-blk-device,drive=disk,iothread=io"],
     }
+    commands["hv-slow"] = [HV, "run", "-m", "64", "-k", RING, "-d", f"file={disk},readonly=on",
+                           "-d", f"file={disk},readonly=on,iops=1", "--virtio", "cmdline"]
     return with_disk(disk, virtio_script("ring", runs, {"host": host_command(disk), **commands}, out))
 
 
@@ -118,6 +120,18 @@ def report_ring(row, _times):
                     line.target = 200
                 if (figure != "irqs") == (job != "rand4k-32-irq"):
                     yield line
+    yield from report_slow(row)
+
+
+def report_slow(row):
+    """How long requests of a disk take beside another that does one a second."""
+    alone, beside = disk_figures(row, "hv", "p99"), disk_figures(row, "hv-slow", "p99")
+    for job in JOBS:
+        line = Line(row.name, f"{job} slow disk", "us p99", beside.get(job, []))
+        if line.values and alone.get(job):
+            line.ratio, line.of = line.median / statistics.median(alone[job]), "hv alone"
+            line.target, line.target_is_ratio = 2, True
+        yield line
 
 
 def net_script(runs, out):
