@@ -5,7 +5,7 @@
 # because Multiboot loaders take no others; linux64 is a 64-bit one without Multiboot and PVH.
 
 GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm rtc memmap bootinfo echo \
-             debugcon powerbutton vblk
+             debugcon powerbutton vblk vnet vrng vconsole
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
 GUESTS_BENCH := diskring
@@ -26,7 +26,8 @@ GUEST_LD     := ld -nostdlib -static -T guest-tests/lib/guest.lds -z max-page-si
 GUEST_LIB    := header pvh_note gdt boot boot_multiboot boot_pvh boot_linux64 cmdline console printf string test
 GUEST_LIB_32 := $(GUEST_LIB) start32 arch32
 GUEST_LIB_64 := $(GUEST_LIB) start64 page_map isr idt apic ioapic wait paging smp trampoline \
-                pci virtio virtio_mmio virtio_pci virtq virtio_blk user_entry user kvmclock
+                pci virtio virtio_mmio virtio_pci virtq virtio_blk virtio_net inet virtio_rng virtio_console \
+                user_entry user kvmclock
 
 GUEST_LIB_32 := $(GUEST_LIB_32:%=$(GUEST_OBJ)/32/lib/%.o)
 GUEST_LIB_64 := $(GUEST_LIB_64:%=$(GUEST_OBJ)/64/lib/%.o)

@@ -6,7 +6,7 @@ names=()           # of the chosen tests, in order
 declare -A conf=() # "NAME/KEY" -> value; the lines of a repeated key are joined by newlines
 
 known_keys=' file smp mem args entry hv modules stdin stdin_kind stdout signal timeout groups marker expect
- expect_err expect_status expect_end qemu disk bus '
+ expect_err expect_status expect_end qemu disk bus devices peer '
 
 # get NAME KEY [DEFAULT]: sets `value`. Here and below programs are started only where bash cannot
 # do it: in the testbed each one takes a tenth of a second.
@@ -60,7 +60,35 @@ find_image() {
     [[ $value == */* ]] || image=$out/x86/$value.elf
 }
 
-# Sets the array `command` for hv. In all make_* functions: $1 name, $2 seconds, $3 log file's stem.
+# Adds to `command` what the stanza wants of virtio devices. $3: the log file's stem, .peer at its end
+# for the second of two guests, which share a wire.
+add_hv_devices() {
+    local value word
+    get "$1" bus
+    case $value in
+    mmio) command+=(--bus mmio --virtio cmdline) ;;
+    pci) command+=(--bus pci) ;;
+    esac
+    get "$1" devices
+    for word in $value; do
+        case $word in
+        rng) command+=(--rng on) ;;
+        net) command+=(--net "socket,path=${3%.peer}.wire") ;;
+        console)
+            get "$1" stdin_kind
+            if [ "$value" = port ]; then
+                command+=(--virtio-console port=out:fd:1,port=in:fd:5)
+            else
+                command+=(--virtio-console port=out:fd:1)
+            fi
+            ;;
+        *) die "[$1]: unknown device $word" ;;
+        esac
+    done
+}
+
+# Sets the array `command` for hv. In all make_* functions: $1 name, $2 seconds, $3 log file's stem;
+# `args_key` is the key of the guest's command line.
 make_hv_command() {
     local image value word
     find_image "$1"
@@ -69,7 +97,7 @@ make_hv_command() {
     command+=(-m "$value")
     get "$1" smp 1
     command+=(-c "$value")
-    get "$1" args
+    get "$1" "$args_key"
     [ -z "$value" ] || command+=(--cmdline "$value")
     get "$1" entry
     [ -z "$value" ] || command+=(--entry "$value")
@@ -79,11 +107,7 @@ make_hv_command() {
     done
     make_disk "$1" "$3"
     [ -z "$disk" ] || command+=(--disk "file=$disk,serial=guest-test")
-    get "$1" bus
-    case $value in
-    mmio) command+=(--bus mmio --virtio cmdline) ;;
-    pci) command+=(--bus pci) ;;
-    esac
+    add_hv_devices "$@"
     get "$1" hv
     for word in $value; do
         command+=("${word//@LOG@/$3}")
@@ -115,6 +139,33 @@ make_pvh_image() {
     printf '\0\0\0\0' | dd of="$image" bs=1 seek="${at%%:*}" conv=notrunc status=none
 }
 
+# As add_hv_devices. Devices that QEMU has for PCI are called -pci, those for microvm -device.
+add_qemu_devices() {
+    local value word kind=$4 role=off mac=56
+    if [[ $3 = *.peer ]]; then
+        role=on mac=57 # the one that listens has to be there first
+    fi
+    command+=(-global virtio-mmio.force-legacy=off)
+    if [ -n "$disk" ]; then
+        command+=(-drive "file=$disk,format=raw,if=none,id=disk"
+            -device "virtio-blk-$kind,drive=disk,serial=guest-test")
+    fi
+    get "$1" devices
+    for word in $value; do
+        case $word in
+        rng) command+=(-device "virtio-rng-$kind") ;;
+        net)
+            command+=(-netdev "stream,id=wire,server=$role,addr.type=unix,addr.path=${3%.peer}.wire"
+                -device "virtio-net-$kind,netdev=wire,mac=52:54:00:12:34:$mac")
+            ;;
+        console)
+            command+=(-device "virtio-serial-$kind" -chardev "file,id=port,path=/proc/self/fd/1,append=on"
+                -device virtserialport,chardev=port,name=out)
+            ;;
+        esac
+    done
+}
+
 # The same machine under QEMU, as near as it comes.
 make_qemu_command() {
     local image machine value
@@ -134,16 +185,16 @@ make_qemu_command() {
     command+=(-m "$value")
     get "$1" smp 1
     command+=(-smp "$value")
-    get "$1" args
+    get "$1" "$args_key"
     command+=(-append "$value vmm=qemu")
     get "$1" modules
     [ -z "$value" ] || command+=(-initrd "${value// /,}")
     make_disk "$1" "$3"
-    [ -n "$disk" ] || return 0
-    value=virtio-blk-pci,disable-legacy=on
-    [ "$machine" = pc ] || value=virtio-blk-device
-    command+=(-global virtio-mmio.force-legacy=off -drive "file=$disk,format=raw,if=none,id=disk"
-        -device "$value,drive=disk,serial=guest-test")
+    if [ "$machine" = pc ]; then
+        add_qemu_devices "$@" pci,disable-legacy=on
+    else
+        add_qemu_devices "$@" device
+    fi
 }
 
 # How a run under QEMU ended, in hv's words: sets `status` and `end`. QEMU names no reason in its
@@ -213,6 +264,10 @@ execute() {
         get "$name" stdin
         printf '%b' "$value" | "${guard[@]}" >&4 2>"$log.errors" 4>&-
         ;;
+    port)
+        get "$name" stdin
+        printf '%b' "$value" | "${guard[@]}" 5<&0 </dev/null >&4 2>"$log.errors" 4>&-
+        ;;
     *) "${guard[@]}" </dev/null >&4 2>"$log.errors" 4>&- ;;
     esac
     status=$?
@@ -275,6 +330,30 @@ report() {
     tail -n 60 "$log.errors" | cut -c 1-200 | tr -cd '\11\12\40-\176' | sed 's/^/# ! /'
 }
 
+# Starts the second guest of a stanza with `peer =`, and waits for its end of the wire.
+start_peer() {
+    local args_key=peer log=$3.peer i
+    "make_${vmm}_command" "$1" "$2" "$log"
+    timeout --foreground -k 5 "$2" "${command[@]}" </dev/null >"$log.console" 2>"$log.errors" &
+    peer_pid=$!
+    for ((i = 0; i < 100 * scale; i++)); do
+        [ ! -S "$3.wire" ] || return
+        sleep 0.05
+    done
+}
+
+# By then the first guest has told it to end; if not, its own limit does.
+judge_peer() {
+    local lines status=0 want
+    wait "$peer_pid" || status=$?
+    [ "$vmm" = hv ] || status=$((status / 2)) # QEMU's debug exit ends with twice the value and one
+    [ "$status" = 0 ] || problems+=("the peer's exit status is $status")
+    get "$1" file
+    want="^PASS: $value\$"
+    mapfile -t lines <"$2.peer.console"
+    any_line "$want" || problems+=("no line 'PASS: $value' on the peer's console: ${lines[*]: -1}")
+}
+
 run_with_hv() {
     local name=$1 seconds=$2 log=$3 result=''
     make_hv_command "$name" "$seconds" "$log"
@@ -293,6 +372,7 @@ run_with_qemu() {
 run_test() {
     local number=$1 name=$2 log=$work/$2 tap=$work/$1.tap
     local value seconds command=() problems=() status=0 end='' start=${EPOCHREALTIME/./}
+    local args_key=args peer_pid=''
     get "$name" qemu
     if [ "$vmm" = qemu ] && [ -n "$value" ]; then
         echo "ok $number - $name # SKIP $value" >"$tap"
@@ -310,12 +390,15 @@ run_test() {
     fi
     : >"$log.console"
     : >"$log.errors"
+    get "$name" peer
+    [ -z "$value" ] || start_peer "$name" "$seconds" "$log"
     "run_with_$vmm" "$name" "$seconds" "$log"
     if [ "$status" = 77 ] && [ "$end" = debug-exit ]; then
         value=$(sed -n 's/^SKIP: //p' "$log.console")
         echo "ok $number - $name # SKIP $value" >"$tap"
     else
         judge "$name" "$log"
+        [ -z "$peer_pid" ] || judge_peer "$name" "$log"
         report "$number" "$name" "$log" >"$tap"
     fi
     echo "$(((${EPOCHREALTIME/./} - start) / 1000)) ms $name" >>"$work/times"
