@@ -5,7 +5,8 @@
 # because Multiboot loaders take no others; linux64 is a 64-bit one without Multiboot and PVH.
 
 GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm rtc memmap bootinfo echo \
-             debugcon powerbutton vblk vnet vrng vconsole
+             debugcon powerbutton vblk vnet vrng vconsole \
+             vstatus vhostile interrupts clocks poweron mmiosweep
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
 GUESTS_BENCH := diskring

@@ -55,6 +55,7 @@ struct virtio_transport {
     uint16_t (*queue_max)(struct virtio *dev, uint16_t queue); /* 0: there is no such queue */
     void (*queue_enable)(struct virtio *dev, uint16_t queue, uint16_t size, uint64_t desc,
                          uint64_t avail, uint64_t used); /* guest-physical addresses */
+    bool (*queue_enabled)(struct virtio *dev, uint16_t queue);
     void (*notify)(struct virtio *dev, uint16_t queue);
     uint32_t (*ack_interrupt)(struct virtio *dev); /* what the ISR said: 1 queue, 2 configuration */
     /* Sends all of the device's interrupts to this vector of this CPU: by the I/O APIC on mmio, by

@@ -87,6 +87,12 @@ static void mmio_queue_enable(struct virtio *dev, uint16_t queue, uint16_t size,
     mmio_write32(dev->regs + QUEUE_READY, 1);
 }
 
+static bool mmio_queue_enabled(struct virtio *dev, uint16_t queue)
+{
+    mmio_write32(dev->regs + QUEUE_SELECT, queue);
+    return mmio_read32(dev->regs + QUEUE_READY) != 0;
+}
+
 static void mmio_notify(struct virtio *dev, uint16_t queue)
 {
     mmio_write32(dev->regs + QUEUE_NOTIFY, queue);
@@ -112,6 +118,7 @@ static const struct virtio_transport mmio_transport = {.name = "mmio",
                                                        .set_features = mmio_set_features,
                                                        .queue_max = mmio_queue_max,
                                                        .queue_enable = mmio_queue_enable,
+                                                       .queue_enabled = mmio_queue_enabled,
                                                        .notify = mmio_notify,
                                                        .ack_interrupt = mmio_ack_interrupt,
                                                        .route = mmio_route};

@@ -103,6 +103,12 @@ static void pci_queue_enable(struct virtio *dev, uint16_t queue, uint16_t size, 
     mmio_write16(dev->regs + QUEUE_ENABLE, 1);
 }
 
+static bool pci_queue_enabled(struct virtio *dev, uint16_t queue)
+{
+    mmio_write16(dev->regs + QUEUE_SELECT, queue);
+    return mmio_read16(dev->regs + QUEUE_ENABLE) != 0;
+}
+
 /* 4.1.4.4: each queue says how many multiples into the area its bell hangs. */
 static void pci_notify(struct virtio *dev, uint16_t queue)
 {
@@ -141,6 +147,7 @@ static const struct virtio_transport pci_transport = {.name = "pci",
                                                       .set_features = pci_set_features,
                                                       .queue_max = pci_queue_max,
                                                       .queue_enable = pci_queue_enable,
+                                                      .queue_enabled = pci_queue_enabled,
                                                       .notify = pci_notify,
                                                       .ack_interrupt = pci_ack_interrupt,
                                                       .route = pci_route};

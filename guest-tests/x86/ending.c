@@ -5,6 +5,7 @@
 #include "guest-tests/lib/boot.h"
 #include "guest-tests/lib/console.h"
 #include "guest-tests/lib/io.h"
+#include "guest-tests/lib/mmio.h"
 #include "guest-tests/lib/string.h"
 #include "guest-tests/lib/test.h"
 #include "guest-tests/lib/uart.h"
@@ -128,6 +129,36 @@ static void flood(void)
         printf("0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopq\n");
 }
 
+/* One exit after the other, for ever: hv is at work all the time, and still keeps its deadline. */
+static void exits(void)
+{
+    for (;;)
+        out8(PORT_UNCLAIMED, 0);
+}
+
+static void device_exits(void)
+{
+    for (;;)
+        mmio_write32(MMIO_UNCLAIMED, 0);
+}
+
+/*
+ * Runs bytes that are no program. Nothing catches the exceptions, so the first ends it: if they do
+ * not happen to loop. The bytes are always the same.
+ */
+static void garbage(void)
+{
+    static uint8_t bytes[4096];
+    static const uint64_t no_table[2];
+    uint32_t state = 1;
+
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        state = state * 1664525 + 1013904223;
+        bytes[i] = (uint8_t)(state >> 24);
+    }
+    __asm__ volatile("lidt %0; jmp *%1" : : "m"(no_table), "r"(bytes) : "memory");
+}
+
 static const struct {
     const char *name;
     void (*end)(void);
@@ -145,7 +176,10 @@ static const struct {
             {"spin", spin},
             {"silent", halt_for_ever},
             {"idle", idle},
-            {"flood", flood}};
+            {"flood", flood},
+            {"exits", exits},
+            {"device-exits", device_exits},
+            {"garbage", garbage}};
 
 static bool is_word(const char *at, const char *word)
 {
