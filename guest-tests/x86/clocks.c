@@ -3,7 +3,7 @@
  * clock and the RTC's seconds must agree on how fast time goes; and time read on one CPU never lies
  * before what another CPU read earlier.
  *
- * Command line: turns=N of the CPUs at reading (2000), cpus=N (2), rtc: look at the
+ * Command line: turns=N of the CPUs at reading (500), cpus=N (2), rtc: look at the
  * seconds, too; kvmclock: it has to be there.
  */
 #include "guest-tests/lib/apic.h"
@@ -24,7 +24,7 @@ const char guest_name[] = "clocks";
 #define LATE_CYCLES   2000000000u /* a deadline may be late on a busy host, but not for ever */
 #define RTC_SECONDS   0
 #define FULL_COUNT    0xffffffffu
-#define TURNS_DEFAULT 2000
+#define TURNS_DEFAULT 500
 
 static volatile uint32_t timer_interrupts;
 static bool have_kvmclock;
