@@ -6,7 +6,7 @@
 
 GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm rtc memmap bootinfo echo \
              debugcon powerbutton vblk vnet vrng vconsole \
-             vstatus vhostile interrupts clocks poweron mmiosweep
+             vstatus vhostile interrupts clocks poweron mmiosweep pit ps2 ata ne2000
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
 GUESTS_BENCH := diskring
@@ -28,7 +28,7 @@ GUEST_LIB    := header pvh_note gdt boot boot_multiboot boot_pvh boot_linux64 cm
 GUEST_LIB_32 := $(GUEST_LIB) start32 arch32
 GUEST_LIB_64 := $(GUEST_LIB) start64 page_map isr idt apic ioapic wait paging smp trampoline \
                 pci virtio virtio_mmio virtio_pci virtq virtio_blk virtio_net inet virtio_rng virtio_console \
-                user_entry user kvmclock
+                user_entry user kvmclock pit ps2 ata ne2000
 
 GUEST_LIB_32 := $(GUEST_LIB_32:%=$(GUEST_OBJ)/32/lib/%.o)
 GUEST_LIB_64 := $(GUEST_LIB_64:%=$(GUEST_OBJ)/64/lib/%.o)

@@ -6,7 +6,8 @@ names=()           # of the chosen tests, in order
 declare -A conf=() # "NAME/KEY" -> value; the lines of a repeated key are joined by newlines
 
 known_keys=' file smp mem args entry hv modules stdin stdin_kind stdout signal timeout groups marker expect
- expect_err expect_status expect_end qemu disk bus devices peer '
+ expect_err expect_status expect_end qemu disk bus devices peer
+ skip qemu_args '
 
 # get NAME KEY [DEFAULT]: sets `value`. Here and below programs are started only where bash cannot
 # do it: in the testbed each one takes a tenth of a second.
@@ -146,7 +147,14 @@ add_qemu_devices() {
         role=on mac=57 # the one that listens has to be there first
     fi
     command+=(-global virtio-mmio.force-legacy=off)
-    if [ -n "$disk" ]; then
+    get "$1" qemu_args
+    for word in $value; do
+        command+=("$word")
+    done
+    get "$1" bus
+    if [ "$value" = ide ]; then
+        command+=(-drive "file=$disk,format=raw,if=ide")
+    elif [ -n "$disk" ]; then
         command+=(-drive "file=$disk,format=raw,if=none,id=disk"
             -device "virtio-blk-$kind,drive=disk,serial=guest-test")
     fi
@@ -373,8 +381,11 @@ run_test() {
     local number=$1 name=$2 log=$work/$2 tap=$work/$1.tap
     local value seconds command=() problems=() status=0 end='' start=${EPOCHREALTIME/./}
     local args_key=args peer_pid=''
-    get "$name" qemu
-    if [ "$vmm" = qemu ] && [ -n "$value" ]; then
+    case $vmm in
+    qemu) get "$name" qemu ;;
+    *) get "$name" skip ;;
+    esac
+    if [ -n "$value" ]; then
         echo "ok $number - $name # SKIP $value" >"$tap"
         return
     fi

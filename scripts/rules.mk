@@ -1,6 +1,6 @@
 # Checks, benchmarks and housekeeping. Each check prints TAP; scripts/check counts.
 
-.PHONY: deps check check-long check-unit check-quick lint bench fuzz format man clean distclean
+.PHONY: deps check check-guest check-long check-unit check-quick lint bench fuzz format man clean distclean
 
 TB := $(B)/tests
 
@@ -15,9 +15,16 @@ check: deps
 	    $(if $(SAN),,'scripts/lint' 'scripts/test-build' 'scripts/test-variants') \
 	    'guest-tests/testbed/selftest' \
 	    'guest-tests/run --build build --hv $(B)/hv' \
+	    'guest-tests/run --build build --vmm qemu' \
 	    'guest-tests/terminal --hv $(B)/hv' \
 	    'guest-tests/linux --hv $(B)/hv' \
 	    'guest-tests/linux-virtio --hv $(B)/hv'
+
+#: make check-guest     the small guests of guest-tests/x86 on hv, and beside it on QEMU
+check-guest: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all guest-tests
+	@[ "$$(guest-tests/kvm-kind)" != none ] || $(MAKE) --no-print-directory testbed
+	@scripts/check 'guest-tests/run --build build --hv $(B)/hv' 'guest-tests/run --build build --vmm qemu'
 
 #: make check-long      checked I/O over 1 GiB, and 500 boots in a row: an hour in the testbed
 check-long: deps

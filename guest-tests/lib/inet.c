@@ -103,7 +103,7 @@ static bool send_arp(struct inet *inet, uint16_t what, const uint8_t *mac, uint3
     if (what == ARP_REPLY)
         memcpy(out + ARP_TO_MAC, mac, NET_MAC_LEN);
     put32(out + ARP_TO, whose);
-    return virtio_net_send(inet->card, out, ARP_END);
+    return inet->card->send(inet->card, out, ARP_END);
 }
 
 bool inet_ask(struct inet *inet, uint32_t whose)
@@ -121,7 +121,7 @@ static bool send_ip(struct inet *inet, uint32_t to, uint8_t protocol, uint32_t l
     put32(out + IP_FROM, inet->address);
     put32(out + IP_TO, to);
     put16(out + IP_SUM, inet_checksum(out + ETH_LEN, IP_END - ETH_LEN, 0));
-    return virtio_net_send(inet->card, out, IP_END + len);
+    return inet->card->send(inet->card, out, IP_END + len);
 }
 
 static bool send_icmp(struct inet *inet, const uint8_t *mac, uint32_t to, uint8_t type, uint16_t id,
@@ -229,7 +229,7 @@ struct inet_message inet_poll(struct inet *inet)
 {
     struct inet_message m = {.kind = INET_NONE};
     uint32_t len;
-    const uint8_t *frame = virtio_net_receive(inet->card, &len);
+    const uint8_t *frame = inet->card->receive(inet->card, &len);
 
     if (!frame)
         return m;

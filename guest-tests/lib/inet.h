@@ -5,14 +5,14 @@
 #ifndef GUEST_INET_H
 #define GUEST_INET_H
 
-#include "guest-tests/lib/virtio_net.h"
+#include "guest-tests/lib/nic.h"
 
 #define INET_ADDRESS(a, b, c, d)                                                                   \
     ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 #define INET_DATA_MAX 1400 /* bytes of a message */
 
 struct inet {
-    struct virtio_net *card;
+    struct nic *card;
     uint32_t address;
 };
 

@@ -19,25 +19,9 @@ static void give_buffer(struct virtio_net *card, uint16_t which)
         card->buffer_of[token] = which;
 }
 
-bool virtio_net_open(struct virtio_net *card, unsigned nth, uint64_t features)
+static bool send(struct nic *nic, const void *frame, uint32_t len)
 {
-    if (!virtio_find(VIRTIO_ID_NET, nth, &card->dev) ||
-        !virtio_start(&card->dev, features | VIRTIO_NET_F_MAC) ||
-        !virtq_setup(&card->rx, &card->dev, QUEUE_RX, QUEUE_SIZE) ||
-        !virtq_setup(&card->tx, &card->dev, QUEUE_TX, QUEUE_SIZE))
-        return false;
-    virtio_driver_ok(&card->dev);
-    for (unsigned i = 0; i < NET_MAC_LEN; i++)
-        card->mac[i] = virtio_config8(&card->dev, CONFIG_MAC + i);
-    card->held = NET_RX_BUFFERS;
-    for (uint16_t i = 0; i < NET_RX_BUFFERS; i++)
-        give_buffer(card, i);
-    virtq_publish(&card->rx);
-    return true;
-}
-
-bool virtio_net_send(struct virtio_net *card, const void *frame, uint32_t len)
-{
+    struct virtio_net *card = (struct virtio_net *)nic;
     static struct virtio_net_hdr header; /* all zero: nothing is left for the device to do */
     static uint8_t copy[NET_FRAME_MAX];
     struct virtq_part part[] = {{&header, sizeof(header), false}, {copy, len, false}};
@@ -53,8 +37,9 @@ bool virtio_net_send(struct virtio_net *card, const void *frame, uint32_t len)
     return virtq_wait(&card->tx, &token, &written);
 }
 
-const uint8_t *virtio_net_receive(struct virtio_net *card, uint32_t *len)
+static const uint8_t *receive(struct nic *nic, uint32_t *len)
 {
+    struct virtio_net *card = (struct virtio_net *)nic;
     uint16_t token;
     uint32_t written;
 
@@ -70,4 +55,23 @@ const uint8_t *virtio_net_receive(struct virtio_net *card, uint32_t *len)
                ? 0
                : written - (uint32_t)sizeof(struct virtio_net_hdr);
     return card->received[card->held].frame;
+}
+
+bool virtio_net_open(struct virtio_net *card, unsigned nth, uint64_t features)
+{
+    if (!virtio_find(VIRTIO_ID_NET, nth, &card->dev) ||
+        !virtio_start(&card->dev, features | VIRTIO_NET_F_MAC) ||
+        !virtq_setup(&card->rx, &card->dev, QUEUE_RX, QUEUE_SIZE) ||
+        !virtq_setup(&card->tx, &card->dev, QUEUE_TX, QUEUE_SIZE))
+        return false;
+    virtio_driver_ok(&card->dev);
+    for (unsigned i = 0; i < NET_MAC_LEN; i++)
+        card->nic.mac[i] = virtio_config8(&card->dev, CONFIG_MAC + i);
+    card->nic.send = send;
+    card->nic.receive = receive;
+    card->held = NET_RX_BUFFERS;
+    for (uint16_t i = 0; i < NET_RX_BUFFERS; i++)
+        give_buffer(card, i);
+    virtq_publish(&card->rx);
+    return true;
 }

@@ -5,13 +5,12 @@
 #ifndef GUEST_VIRTIO_NET_H
 #define GUEST_VIRTIO_NET_H
 
+#include "guest-tests/lib/nic.h"
 #include "guest-tests/lib/virtq.h"
 
 #define VIRTIO_NET_F_MAC    (UINT64_C(1) << 5)
 #define VIRTIO_NET_F_STATUS (UINT64_C(1) << 16)
 
-#define NET_FRAME_MAX       1514 /* bytes: header of 14 and 1500 */
-#define NET_MAC_LEN         6
 #define NET_RX_BUFFERS      32
 
 /* What stands before every frame (5.1.6), all zero here but for num_buffers, which is 1. */
@@ -21,9 +20,9 @@ struct virtio_net_hdr {
 };
 
 struct virtio_net {
+    struct nic nic; /* first: the driver makes one of the other */
     struct virtio dev;
     struct virtq rx, tx;
-    uint8_t mac[NET_MAC_LEN];
     struct {
         struct virtio_net_hdr header;
         uint8_t frame[NET_FRAME_MAX];
@@ -32,14 +31,8 @@ struct virtio_net {
     uint16_t held;                 /* the one that the caller looks at; NET_RX_BUFFERS: none */
 };
 
-/* The nth card, started, with all receive buffers given to it. `card` is static memory: the device
- * writes to it. False when there is none. */
+/* The nth card, started, with all receive buffers given to it; then `nic` is ready. `card` is
+ * static memory: the device writes to it. False when there is none. */
 bool virtio_net_open(struct virtio_net *card, unsigned nth, uint64_t features);
-
-/* Sends one frame and waits until the device has taken it. False: too long, or not taken. */
-bool virtio_net_send(struct virtio_net *card, const void *frame, uint32_t len);
-
-/* The next frame that came, valid until the next call; its length in *len. NULL: none yet. */
-const uint8_t *virtio_net_receive(struct virtio_net *card, uint32_t *len);
 
 #endif

@@ -12,6 +12,7 @@
 #include "guest-tests/lib/io.h"
 #include "guest-tests/lib/string.h"
 #include "guest-tests/lib/test.h"
+#include "guest-tests/lib/virtio_net.h"
 #include "guest-tests/lib/wait.h"
 
 const char guest_name[] = "vnet";
@@ -27,7 +28,7 @@ const char guest_name[] = "vnet";
 #define SHORT_WAIT 200000000u /* cycles */
 
 static struct virtio_net card;
-static struct inet inet = {.card = &card};
+static struct inet inet = {.card = &card.nic};
 static uint8_t peer[NET_MAC_LEN];
 static uint8_t pattern[INET_DATA_MAX];
 static volatile uint32_t interrupts;
@@ -198,9 +199,9 @@ void guest_main(void)
     if (!check(virtio_net_open(&card, 0, cmdline_has("event-idx") ? VIRTIO_F_EVENT_IDX : 0),
                "the card starts"))
         return;
-    check((card.mac[0] & 1) == 0, "its address is that of one station, not of a group");
-    printf("on %s, as %02x:%02x:%02x:%02x:%02x:%02x\n", card.dev.transport->name, card.mac[0],
-           card.mac[1], card.mac[2], card.mac[3], card.mac[4], card.mac[5]);
+    check((card.nic.mac[0] & 1) == 0, "its address is that of one station, not of a group");
+    printf("on %s, as %02x:%02x:%02x:%02x:%02x:%02x\n", card.dev.transport->name, card.nic.mac[0],
+           card.nic.mac[1], card.nic.mac[2], card.nic.mac[3], card.nic.mac[4], card.nic.mac[5]);
     inet.address = answers ? ANSWERER : ASKER;
     if (answers)
         answer();
