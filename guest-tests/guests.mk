@@ -9,7 +9,7 @@ GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm 
              vstatus vhostile interrupts clocks poweron mmiosweep pit ps2 ata ne2000
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
-GUESTS_BENCH := diskring
+GUESTS_BENCH := diskring exits touch
 
 GB        := build$(if $(filter clang%,$(CC)),/clang)
 GUEST_OUT := $(GB)/guest-tests/x86

@@ -13,6 +13,7 @@ check: deps
 	    'firmware/test/acpi-tables $(TB)/firmware/test/test_acpi' \
 	    'firmware/test/smbios-tables $(TB)/firmware/test/test_smbios' \
 	    $(if $(SAN),,'scripts/lint' 'scripts/test-build' 'scripts/test-variants') \
+	    'guest-tests/bench/test-baseline' \
 	    'guest-tests/testbed/selftest' \
 	    'guest-tests/run --build build --hv $(B)/hv' \
 	    'guest-tests/run --build build --vmm qemu' \

@@ -8,11 +8,12 @@ import os
 import shlex
 from pathlib import Path
 
+from rows_exits import exit_cost_script, report_exit_cost, report_touch, touch_script
 from rows_virtio import disk_script, net_script, report_disk, report_net, report_ring, ring_script
 from table import APPEND, HV, KERNEL, QEMU, Line, Row, compare, stopwatch
 
-NAMES = ["first-byte", "first-byte-icount", "boot-icount", "boot", "exits", "memory", "memory-linux", "size",
-         "disk", "ring", "net"]
+NAMES = ["first-byte", "first-byte-icount", "boot-icount", "boot", "exits", "exit-cost", "touch", "memory",
+         "memory-linux", "size", "disk", "ring", "net"]
 IDLE_SECONDS = 5
 # From exec to the first byte on COM1. Elsewhere than on hardware only their ratio is judged.
 FIRST_BYTE_MS, FLOOR_MS = 1.5, 0.9
@@ -97,10 +98,18 @@ def report_boot_icount(row, times):
     for line in compare(row, times, 1, "s", pairs):
         line.target = 1.75 if line.what.startswith("hv") else None
         yield line
+        yield from repeats(row, line)
     for label in row.data["commands"]:
         line = Line(row.name, f"{label} init", "s", uptimes(row, label, row.data["out"]))
         line.target = 1.45 if label.startswith("hv") else None
         yield line
+
+
+def repeats(row, line):
+    """How far apart the runs are. By the counting clock they have to be the same but for 1 %."""
+    if len(line.values) > 1 and line.what.startswith("hv"):
+        apart = (max(line.values) - min(line.values)) / line.median * 100
+        yield Line(row.name, f"{line.what} repeats", "%", [apart], target=1)
 
 
 # exits: what leaves the guest for hv, of one boot, from --result.
@@ -209,6 +218,8 @@ def make(kind, quick, build, out):
             {"commands": every, "out": out}),
         Row("boot", linux, boot_script("boot", 1 if quick else 3, boots, out), report_boot, {"commands": boots, "out": out}),
         Row("exits", linux, exits_script(shlex.quote(str(out))), report_exits, {"out": out}),
+        Row("exit-cost", small, exit_cost_script(1 if quick else 5, out), report_exit_cost, {"out": out}),
+        Row("touch", small, touch_script(1 if quick else 5, out), report_touch, {"out": out}),
         Row("memory", small, memory_script("memory", idle, "!", out), report_memory, {"commands": idle, "out": out}),
         Row("memory-linux", linux, memory_script("memory-linux", idle_linux, "guest-idles", out), report_memory,
             {"commands": idle_linux, "out": out}),
