@@ -6,10 +6,11 @@
 
 GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm rtc memmap bootinfo echo \
              debugcon powerbutton vblk vnet vrng vconsole \
-             vstatus vhostile interrupts clocks poweron mmiosweep pit ps2 ata ne2000
+             vstatus vhostile interrupts clocks poweron mmiosweep pit ps2 ata ne2000 \
+             hypervisor
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
-GUESTS_BENCH := diskring exits touch
+GUESTS_BENCH := diskring netring exits touch
 
 GB        := build$(if $(filter clang%,$(CC)),/clang)
 GUEST_OUT := $(GB)/guest-tests/x86

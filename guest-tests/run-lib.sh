@@ -357,6 +357,8 @@ judge_peer() {
     [ "$vmm" = hv ] || status=$((status / 2)) # QEMU's debug exit ends with twice the value and one
     [ "$status" = 0 ] || problems+=("the peer's exit status is $status")
     get "$1" file
+    value=${value##*/}
+    value=${value%.elf}
     want="^PASS: $value\$"
     mapfile -t lines <"$2.peer.console"
     any_line "$want" || problems+=("no line 'PASS: $value' on the peer's console: ${lines[*]: -1}")

@@ -9,11 +9,12 @@ import shlex
 from pathlib import Path
 
 from rows_exits import exit_cost_script, report_exit_cost, report_touch, touch_script
+from rows_net import netring_script, report_netring
 from rows_virtio import disk_script, net_script, report_disk, report_net, report_ring, ring_script
 from table import APPEND, HV, KERNEL, QEMU, Line, Row, compare, stopwatch
 
 NAMES = ["first-byte", "first-byte-icount", "boot-icount", "boot", "exits", "exit-cost", "touch", "memory",
-         "memory-linux", "size", "disk", "ring", "net"]
+         "memory-linux", "size", "disk", "ring", "net", "netring"]
 IDLE_SECONDS = 5
 # From exec to the first byte on COM1. Elsewhere than on hardware only their ratio is judged.
 FIRST_BYTE_MS, FLOOR_MS = 1.5, 0.9
@@ -226,5 +227,7 @@ def make(kind, quick, build, out):
         Row("disk", linux, disk_script(1 if quick else 3, out), report_disk, {"out": out}),
         Row("ring", small, ring_script(1 if quick else 3, out), report_ring, {"out": out}),
         Row("net", linux, net_script(1 if quick else 3, out), report_net, {"out": out}),
+        Row("netring", small, netring_script(1 if quick else 5, out), report_netring,
+            {"out": out}),
         Row("size", "direct", "", report_size, {"binary": Path(build) / "hv.stripped"}),
     ]
