@@ -2,7 +2,8 @@
 #
 # To add one: put its name into GUESTS, and its objects below if it needs more than NAME.c.
 # 32-bit guests stay in protected mode, the others run 64-bit code. Both become 32-bit ELF files,
-# because Multiboot loaders take no others; linux64 is a 64-bit one without Multiboot and PVH.
+# because Multiboot loaders take no others; linux64 is a 64-bit one without Multiboot and PVH, and
+# anyentry a 64-bit one with both, which hv enters in each of the three ways.
 
 GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm rtc memmap bootinfo echo \
              debugcon powerbutton vblk vnet vrng vconsole \
@@ -10,6 +11,7 @@ GUESTS    := longmode entrystate pio mmio timer uart smp debugexit ending storm 
              hypervisor
 GUESTS_32 := protected realmode
 GUESTS_64 := linux64
+GUESTS_ANY := anyentry
 GUESTS_BENCH := diskring netring exits touch
 
 GB        := build$(if $(filter clang%,$(CC)),/clang)
@@ -37,12 +39,13 @@ GUEST_LIB_64 := $(GUEST_LIB_64:%=$(GUEST_OBJ)/64/lib/%.o)
 # What a guest is made of beside the library, and where it is linked.
 GUEST_PARTS_pio      := pio pio_string
 GUEST_PARTS_realmode := realmode real
+GUEST_PARTS_anyentry := entrystate
 GUEST_BASE_realmode  := 0x100000
 GUEST_BASE_protected := 0x100000
 guest_parts = $(or $(GUEST_PARTS_$(1)),$(1))
 guest_base  = $(or $(GUEST_BASE_$(1)),0x400000)
 
-GUEST_IMAGES := $(patsubst %,$(GUEST_OUT)/%.elf,$(GUESTS) $(GUESTS_32) $(GUESTS_64)) \
+GUEST_IMAGES := $(patsubst %,$(GUEST_OUT)/%.elf,$(GUESTS) $(GUESTS_32) $(GUESTS_64) $(GUESTS_ANY)) \
                 $(GUESTS_BENCH:%=$(GB)/guest-tests/bench/%.elf)
 
 .PHONY: guest-tests
@@ -80,6 +83,7 @@ endef
 $(foreach g,$(GUESTS),$(eval $(call guest_image,$(g),64,$(GUEST_LIB_64),to32)))
 $(foreach g,$(GUESTS_32),$(eval $(call guest_image,$(g),32,$(GUEST_LIB_32),)))
 $(foreach g,$(GUESTS_64),$(eval $(call guest_image,$(g),64,$(filter-out %/header.o %/pvh_note.o,$(GUEST_LIB_64)),)))
+$(foreach g,$(GUESTS_ANY),$(eval $(call guest_image,$(g),64,$(GUEST_LIB_64),)))
 # Without Multiboot's header, so that every monitor that knows PVH takes them by that.
 $(foreach g,$(GUESTS_BENCH),$(eval $(call guest_image,$(g),64,$(filter-out %/header.o,$(GUEST_LIB_64)),,bench)))
 
