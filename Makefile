@@ -13,7 +13,7 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcon
            $(if $(filter 1,$(WERROR)),-Werror)
 CFLAGS  ?= -O2 -g
 CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VERSION)"' \
-           -fno-common -fstack-protector-strong -pthread -MMD -MP \
+           -fno-common -fstack-protector-strong -fno-asynchronous-unwind-tables -pthread -MMD -MP \
            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--as-needed,-z,relro,-z,noexecstack \
            $(if $(SAN),-fsanitize=$(SAN))
