@@ -194,7 +194,7 @@ make_qemu_command() {
     get "$1" smp 1
     command+=(-smp "$value")
     get "$1" "$args_key"
-    command+=(-append "$value vmm=qemu")
+    command+=(-append "$value vmm=qemu accel=$qemu_accel")
     get "$1" modules
     [ -z "$value" ] || command+=(-initrd "${value// /,}")
     make_disk "$1" "$3"
