@@ -6,7 +6,7 @@ names=()           # of the chosen tests, in order
 declare -A conf=() # "NAME/KEY" -> value; the lines of a repeated key are joined by newlines
 
 known_keys=' file smp mem args entry hv modules stdin stdin_kind stdout signal timeout groups marker expect
- expect_err expect_status expect_end qemu disk bus devices peer
+ expect_port expect_err expect_status expect_end qemu disk bus devices peer
  skip qemu_args '
 
 # get NAME KEY [DEFAULT]: sets `value`. Here and below programs are started only where bash cannot
@@ -78,9 +78,9 @@ add_hv_devices() {
         console)
             get "$1" stdin_kind
             if [ "$value" = port ]; then
-                command+=(--virtio-console port=out:fd:1,port=in:fd:5)
+                command+=(--virtio-console "port=out:$3.port,port=in:fd:5")
             else
-                command+=(--virtio-console port=out:fd:1)
+                command+=(--virtio-console "port=out:$3.port")
             fi
             ;;
         *) die "[$1]: unknown device $word" ;;
@@ -167,7 +167,7 @@ add_qemu_devices() {
                 -device "virtio-net-$kind,netdev=wire,mac=52:54:00:12:34:$mac")
             ;;
         console)
-            command+=(-device "virtio-serial-$kind" -chardev "file,id=port,path=/proc/self/fd/1,append=on"
+            command+=(-device "virtio-serial-$kind" -chardev "file,id=port,path=$3.port"
                 -device virtserialport,chardev=port,name=out)
             ;;
         esac
@@ -308,7 +308,7 @@ judge_console() {
 
 # Adds to the array `problems` what is not as the stanza expects.
 judge() {
-    local name=$1 log=$2 value lines
+    local name=$1 log=$2 value lines want
     get "$name" expect_status 0
     [ "$status" = "$value" ] || problems+=("exit status $status, expected $value")
     get "$name" expect_end debug-exit
@@ -318,6 +318,14 @@ judge() {
     if [ -n "$value" ] && [ "$vmm" = hv ]; then
         mapfile -t lines <"$log.errors"
         any_line "$value" || problems+=("no line on stderr matches: $value")
+    fi
+    get "$name" expect_port
+    if [ -n "$value" ]; then
+        lines=()
+        [ ! -e "$log.port" ] || mapfile -t lines <"$log.port"
+        while IFS= read -r want; do
+            any_line "$want" || problems+=("no line from the virtio console's port matches: $want")
+        done <<<"$value"
     fi
 }
 

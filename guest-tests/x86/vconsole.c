@@ -1,6 +1,6 @@
 /*
- * Named byte streams to the host, by lib/virtio_console.c: port "out" ends on the runner's console,
- * and what the runner sends comes on port "in".
+ * Named byte streams to the host, by lib/virtio_console.c: port "out" ends in a file of the
+ * runner's, and what the runner sends comes on port "in".
  *
  * Command line: `in` says that there is a port "in", on which a line arrives.
  */
