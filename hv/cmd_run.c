@@ -84,9 +84,9 @@ static int run(const struct vm_config *config, uint64_t start_ns)
         if (result < 0)
             return STATUS_HV_FAILED;
     }
-    if (emulated)
-        log_warn("%s", emulated);
     built = vm_create(&vm, config, start_ns) == 0;
+    if (built && emulated)
+        log_warn("%s", emulated);
     if (built)
         run_vm(&vm, &outcome);
     if (result >= 0) {
