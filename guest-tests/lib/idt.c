@@ -11,7 +11,6 @@
 
 #define VECTORS        256
 #define STUB_SIZE      16   /* isr.S */
-#define GATE_USER      0x60 /* ring 3 may ask for it by INT */
 #define GATE_INTERRUPT 0x8e /* present, 64-bit interrupt gate: interrupts stay off inside */
 
 struct gate {
@@ -68,11 +67,6 @@ void trap_set_handler(unsigned vector, trap_handler *handler)
 {
     set_gate(vector);
     handlers[vector] = handler;
-}
-
-void trap_allow_user(unsigned vector)
-{
-    idt[vector].type |= GATE_USER;
 }
 
 /* The address whose access caused the last page fault. */

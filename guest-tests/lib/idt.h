@@ -25,7 +25,6 @@ typedef void trap_handler(struct trap_frame *frame);
 #define VECTOR_UART     0x41
 #define VECTOR_IPI      0x42
 #define VECTOR_REPLY    0x43
-#define VECTOR_LEAVE    0x44 /* user.c */
 #define VECTOR_SPURIOUS 0xff
 
 /* Makes the table; once, on the boot processor. */
@@ -36,9 +35,6 @@ void idt_load(void);
 
 /* NULL: back to the default. Interrupt handlers acknowledge by apic_eoi. */
 void trap_set_handler(unsigned vector, trap_handler *handler);
-
-/* Lets ring 3 call the vector's handler by INT; after trap_set_handler. */
-void trap_allow_user(unsigned vector);
 
 /* Interrupts (vectors from 32 on) that had no handler. */
 extern unsigned trap_unexpected;

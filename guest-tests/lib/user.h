@@ -1,7 +1,8 @@
 /*
  * Ring 3, where programs run under a kernel. Guests of ours have no need to protect themselves; but
  * on a KVM that emulates ring 0 instruction by instruction, only ring 3 runs at the CPU's speed, so
- * what is to be measured runs there. IOPL 3 lets it use ports, CLI and STI all the same.
+ * what is to be measured runs there. It may use all ports, but not CLI and STI: such a KVM keeps
+ * no IOPL, and has no INT n that leads back to ring 0, so that an invalid opcode does.
  */
 #ifndef GUEST_USER_H
 #define GUEST_USER_H
@@ -10,8 +11,8 @@
  * boot processor; interrupts stay as they are. */
 void user_run(void (*function)(void));
 
-/* user_entry.S: goes to ring 3, and the place in ring 0 where VECTOR_LEAVE comes back to. */
+/* user_entry.S: goes to ring 3; the instruction that ends it; where ring 0 goes on then. */
 void user_enter(void (*function)(void), void *stack_top);
-extern const char user_resume[];
+extern const char user_leave[], user_resume[];
 
 #endif

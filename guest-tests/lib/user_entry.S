@@ -4,11 +4,8 @@
  */
 #include "guest-tests/lib/segments.h"
 
-#define RFLAGS_IOPL3 0x3000
-#define VECTOR_LEAVE 0x44 /* idt.h */
-
     .section .text
-    .globl user_enter, user_resume
+    .globl user_enter, user_leave, user_resume
 /* RDI: function, RSI: top of its stack */
 user_enter:
     push %rbx
@@ -18,19 +15,17 @@ user_enter:
     push %r14
     push %r15
     mov %rsp, user_saved_rsp
-    pushfq
-    pop %rax
-    or $RFLAGS_IOPL3, %rax
     pushq $SEL_USER_DATA
     push %rsi
-    push %rax
+    pushfq
     pushq $SEL_USER_CODE
     pushq $in_user
     iretq
 in_user:
     call *%rdi
-    int $VECTOR_LEAVE
-user_resume: /* RSP is user_saved_rsp: on_leave in user.c saw to it */
+user_leave:
+    ud2
+user_resume: /* RSP is user_saved_rsp: on_invalid_opcode in user.c saw to it */
     pop %r15
     pop %r14
     pop %r13
