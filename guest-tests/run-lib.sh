@@ -7,7 +7,7 @@ declare -A conf=() # "NAME/KEY" -> value; the lines of a repeated key are joined
 
 known_keys=' file smp mem args entry hv modules stdin stdin_kind stdout signal timeout groups marker expect
  expect_port expect_err expect_status expect_end qemu disk bus devices peer
- skip qemu_args '
+ skip hardware qemu_args '
 
 # get NAME KEY [DEFAULT]: sets `value`. Here and below programs are started only where bash cannot
 # do it: in the testbed each one takes a tenth of a second.
@@ -25,6 +25,26 @@ is_chosen() {
             # shellcheck disable=SC2053 # a pattern, on purpose
             [[ $word != $glob ]] || return 0
         done
+    done
+    return 1
+}
+
+# Whether this process is to run the test; see choose_place.
+is_here() {
+    local value
+    get "$1" hardware
+    case $part in
+    all) ;;
+    interpreted) [ -z "$value" ] ;;
+    hardware) [ -n "$value" ] ;;
+    esac
+}
+
+any_needs_hardware() {
+    local name value
+    for name in "${names[@]}"; do
+        get "$name" hardware
+        [ -z "$value" ] || return 0
     done
     return 1
 }
@@ -50,7 +70,7 @@ read_tests() {
     done <"$file"
     for name in "${all[@]}"; do
         [ -n "${conf[$name/file]-}" ] || die "$file: [$name] has no file"
-        ! is_chosen "$name" || names+=("$name")
+        ! { is_chosen "$name" && is_here "$name"; } || names+=("$name")
     done
 }
 

@@ -24,7 +24,7 @@ check: deps
 #: make check-guest     the small guests of guest-tests/x86 on hv, and beside it on QEMU
 check-guest: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all guest-tests
-	@[ "$$(guest-tests/kvm-kind)" != none ] || $(MAKE) --no-print-directory testbed
+	@[ "$$(guest-tests/kvm-kind)" = real ] || $(MAKE) --no-print-directory testbed
 	@scripts/check 'guest-tests/run --build build --hv $(B)/hv' 'guest-tests/run --build build --vmm qemu'
 
 #: make check-long      checked I/O over 1 GiB, and 500 boots in a row: an hour in the testbed
