@@ -21,7 +21,7 @@ LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--as-needed,-z,relro,-z,noexecstack \
 LIBS    := -Wl,-Bstatic -ljansson -luring -Wl,-Bdynamic
 
 SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c devices/virtio/*.c \
-           devices/block/*.c devices/net/*.c devices/pci/*.c firmware/*.c)
+           devices/block/*.c devices/fs/*.c devices/net/*.c devices/pci/*.c firmware/*.c)
 OBJ     := $(SRC:%.c=$(B)/obj/%.o)
 LIB_OBJ := $(filter-out $(B)/obj/hv/main.o,$(OBJ))
 TESTS   := $(patsubst %.c,$(B)/tests/%,$(wildcard devices/test/test_*.c hv/test/test_*.c \

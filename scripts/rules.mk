@@ -62,7 +62,7 @@ FUZZ_CC      := clang -std=gnu11 -O1 -g -I. -D_GNU_SOURCE -pthread -MMD -MP \
                 -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_DEVICES := $(filter-out machine transport entry,$(basename $(notdir $(wildcard devices/fuzz/*.c))))
 FUZZ_LIB     := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard hv/loader/*.c $(addsuffix /*.c,devices/core \
-                devices/virtio devices/block devices/net devices/pci)))
+                devices/virtio devices/block devices/fs devices/net devices/pci)))
 FUZZERS      := loader $(FUZZ_DEVICES)
 fuzz: $(FUZZERS:%=build/fuzz/%)
 	@for f in $(FUZZERS); do \
