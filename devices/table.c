@@ -104,6 +104,13 @@ const struct virtio_type virtio_types[] = {
         .params = &virtio_console_params,
         .create = virtio_console_create,
     },
+    {
+        .name = "virtio-9p",
+        .help = "a directory of the host",
+        .option = "share",
+        .params = &virtio_9p_params,
+        .create = virtio_9p_create,
+    },
 };
 
 const unsigned virtio_type_count = ARRAY_SIZE(virtio_types);

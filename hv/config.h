@@ -46,9 +46,9 @@ struct vm_config {
     char *set_regs[CONFIG_MAX_SET_REGS]; /* --set-reg NAME=VALUE, checked by hv/arch */
     unsigned set_reg_count;
     /* Virtio devices: the values of --disk, --net, ..., each a list of key=value. */
-    char *disk[CONFIG_MAX_VIRTIO], *net[CONFIG_MAX_VIRTIO], *rng[1], *balloon[1],
-        *virtio_console[1];
-    unsigned disk_count, net_count, rng_count, balloon_count, virtio_console_count;
+    char *disk[CONFIG_MAX_VIRTIO], *net[CONFIG_MAX_VIRTIO], *share[CONFIG_MAX_VIRTIO], *rng[1],
+        *balloon[1], *virtio_console[1];
+    unsigned disk_count, net_count, share_count, rng_count, balloon_count, virtio_console_count;
     enum machine_bus bus; /* --bus mmio|pci */
     char *virtio;         /* --virtio; NULL: not given */
     bool coalesce;        /* --coalesce on|off: batch serial output in the kernel */

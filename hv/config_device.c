@@ -36,6 +36,11 @@ int check_rng(const char *text, struct why *why)
     return check_device("rng", text, why);
 }
 
+int check_share(const char *text, struct why *why)
+{
+    return check_device("share", text, why);
+}
+
 int check_balloon(const char *text, struct why *why)
 {
     return check_device("balloon", text, why);

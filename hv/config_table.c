@@ -190,6 +190,17 @@ const struct option_row option_rows[] = {
      .max = 1,
      .check = check_virtio_console,
      .help = "Ports between guest and host beside the serial console (virtio-console)."},
+    {.name = "share",
+     .arg = "HOST:GUEST[:rw]",
+     .key = "share",
+     .group = GROUP_DEVICES,
+     .type = &type_list,
+     LIST(share, share_count),
+     .max = CONFIG_MAX_VIRTIO,
+     .check = check_share,
+     .help = "A directory of the host for the guest (virtio-9p), read-only unless it ends in :rw. "
+             "GUEST is the mount tag: mount -t 9p -o trans=virtio,version=9p2000.L GUEST "
+             "DIRECTORY. May be repeated."},
     {.name = "bus",
      .arg = "mmio|pci",
      .key = "bus",

@@ -104,6 +104,7 @@ int check_set_reg(const char *text, struct why *why);
 int check_disk(const char *text, struct why *why);
 int check_net(const char *text, struct why *why);
 int check_rng(const char *text, struct why *why);
+int check_share(const char *text, struct why *why);
 int check_balloon(const char *text, struct why *why);
 int check_virtio_console(const char *text, struct why *why);
 
