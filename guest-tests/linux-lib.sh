@@ -1,6 +1,6 @@
-# shellcheck shell=bash disable=SC2034,SC2154 # variables of the two scripts
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of these scripts
 # What the scripts that boot Linux share: options, the lock, the box, one boot and its judgement.
-# Sourced by guest-tests/linux and guest-tests/linux-virtio, which set before:
+# Sourced by guest-tests/linux, guest-tests/linux-virtio and guest-tests/linux-share, which set before:
 #   self    their path        log   the directory of their logs
 #   alone   the name of a test that takes as long as the others together
 #   boots   a number for --boots

@@ -4,11 +4,15 @@
 GUEST   := build/guest/x86_64
 BED     := build/testbed
 GUEST_FILES := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio initrd-virtio.cpio root.img \
-               standard/vmlinuz standard/vmlinux)
+               standard/vmlinuz standard/vmlinux standard/initrd-9p.cpio)
 # The virtio drivers of Debian's cloud kernel, in an order in which they load.
 VIRTIO_MODULES := virtio/virtio_ring virtio/virtio virtio/virtio_mmio virtio/virtio_pci_modern_dev \
                virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk net/net_failover \
                net/virtio_net char/hw_random/virtio-rng char/virtio_console virtio/virtio_balloon
+# Those with which Debian's standard kernel mounts a directory of the host.
+SHARE_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio \
+               drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci \
+               fs/netfs/netfs fs/fscache/fscache net/9p/9pnet net/9p/9pnet_virtio fs/9p/9p
 IMAGES  := guest-tests/images
 # What the box loads, in the order of guest-tests/testbed/init.
 BED_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio \
@@ -76,6 +80,23 @@ $(GUEST)/initrd-virtio.cpio: $(IMAGES)/init $(IMAGES)/make-initrd build/cache/li
 	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/modules/$$n.ko; n=$$((n + 1)); \
 	done; \
 	$(IMAGES)/make-initrd $@ init=$< "$$@"
+
+# Static: the guest has no libraries.
+$(GUEST)/fs-cases: $(IMAGES)/fs-cases.c
+	@echo "  CC    $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BED_CFLAGS) -static -s -o $@ $<
+
+$(GUEST)/standard/initrd-9p.cpio: $(IMAGES)/init $(IMAGES)/make-initrd $(IMAGES)/share-tests.sh $(GUEST)/fs-cases \
+                                  build/cache/linux-amd64/vmlinuz guest-tests/rules.mk | deps-test
+	@echo "  CPIO  $@"
+	@mkdir -p $(@D)/modules
+	$(Q)n=10; set --; for m in $(SHARE_MODULES); do \
+	    strip --strip-debug -o $(@D)/modules/$$n.ko build/cache/linux-amd64/modules/kernel/$$m.ko || exit; \
+	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/modules/$$n.ko; n=$$((n + 1)); \
+	done; \
+	$(IMAGES)/make-initrd $@ init=$(IMAGES)/init tests/share-tests.sh=$(IMAGES)/share-tests.sh \
+	    tests/fs-cases=$(GUEST)/fs-cases "$$@"
 
 # An ext4 file system to be a guest's root, with what tests of disks and networks need.
 $(GUEST)/root.img: $(IMAGES)/init $(IMAGES)/make-root $(wildcard $(IMAGES)/root-tests/*) | deps-test
