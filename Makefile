@@ -13,9 +13,12 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcon
            $(if $(filter 1,$(WERROR)),-Werror)
 CFLAGS  ?= -O2 -g
 CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VERSION)"' \
-           -fno-common -fstack-protector-strong -fno-asynchronous-unwind-tables -pthread -MMD -MP \
+           -fno-common -fstack-protector-strong -fno-asynchronous-unwind-tables -ffunction-sections \
+           -pthread -MMD -MP \
            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--as-needed,-z,relro,-z,noexecstack \
+# A tenth of the binary would be relocations of constant tables; packed they are nothing.
+LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--gc-sections,--as-needed,-z,relro,-z,noexecstack \
+           $(if $(filter x86,$(ARCH)),-Wl$(comma)-z$(comma)pack-relative-relocs) \
            $(if $(SAN),-fsanitize=$(SAN))
 # Static: fewer pages touched and fewer files looked for when hv starts.
 LIBS    := -Wl,-Bstatic -ljansson -luring -Wl,-Bdynamic
