@@ -134,7 +134,9 @@ int p9_do_setattr(struct p9_call *c)
         return -EINVAL;
     if (!c->s->writable)
         return -EROFS;
-    err = p9_stat(c->s, fid->node->fd, &st, &qid);
+    err = p9_check_place(fid->node->fd);
+    if (!err)
+        err = p9_stat(c->s, fid->node->fd, &st, &qid);
     if (err)
         return err;
     choose_times(&ch);

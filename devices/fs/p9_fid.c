@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "devices/fs/p9_internal.h"
 
@@ -14,16 +13,21 @@ struct p9_node *p9_node_get(struct p9_node *node)
     return node;
 }
 
-struct p9_node *p9_node_new(struct p9_node *parent, int fd)
+int p9_node_new(struct p9_node *parent, int fd, struct p9_node **out)
 {
-    struct p9_node *node = malloc(sizeof(*node));
+    struct p9_node *node;
 
+    fd = p9_keep(fd);
+    if (fd < 0)
+        return fd;
+    node = malloc(sizeof(*node));
     if (!node) {
-        close(fd);
-        return NULL;
+        p9_close(fd);
+        return -ENOMEM;
     }
     *node = (struct p9_node){.parent = parent ? p9_node_get(parent) : NULL, .users = 1, .fd = fd};
-    return node;
+    *out = node;
+    return 0;
 }
 
 /* Not recursive: a guest may have gone down far. */
@@ -32,7 +36,7 @@ void p9_node_put(struct p9_node *node)
     while (node && --node->users == 0) {
         struct p9_node *parent = node->parent;
 
-        close(node->fd);
+        p9_close(node->fd);
         free(node);
         node = parent;
     }
@@ -54,7 +58,9 @@ struct p9_fid *p9_fid_find(struct p9 *s, uint32_t number)
 
 struct p9_fid *p9_get_fid(struct p9_call *c)
 {
-    return p9_fid_find(c->s, (uint32_t)p9_get(&c->in, 4));
+    uint32_t number = (uint32_t)p9_get(&c->in, 4);
+
+    return c->in.bad ? NULL : p9_fid_find(c->s, number);
 }
 
 int p9_fid_add(struct p9 *s, uint32_t number, struct p9_node *node, struct p9_fid **out)
@@ -89,11 +95,11 @@ int p9_fid_remove(struct p9 *s, uint32_t number)
     *at = fid->next;
     s->fids--;
     if (fid->xattr)
-        err = p9_xattr_finish(fid);
+        err = p9_xattr_finish(s, fid);
     if (fid->locked)
         p9_unlock_all(fid);
-    if (fid->fd >= 0 && close(fid->fd) < 0)
-        err = -errno;
+    if (fid->fd >= 0)
+        err = p9_close(fid->fd);
     p9_node_put(fid->node);
     free(fid);
     return err;

@@ -29,74 +29,118 @@ static void put_open(struct p9_call *c, const struct p9_qid *qid)
 }
 
 /*
- * Opens the file that the fid stands for, by way of /proc: not by its name, which may have come to
- * mean another. A device or a FIFO is not opened: doing so might block, or do something.
+ * Opens what an O_PATH descriptor stands for, by way of /proc: not by its name, which may have come
+ * to mean another. That is the very inode whose kind was looked at, so nobody can put a device or a
+ * FIFO in its place, opening which might block, or do something. The descriptor is one to keep.
  */
-int p9_do_lopen(struct p9_call *c)
+static int open_place(struct p9 *s, int place, uint32_t flags, struct p9_qid *qid)
 {
-    struct p9_fid *fid = p9_get_fid(c);
-    uint32_t flags = (uint32_t)p9_get(&c->in, 4);
     char path[P9_PROC_PATH];
-    struct p9_qid qid;
     struct stat st;
-    int err, fd;
+    int err = p9_stat(s, place, &st, qid), fd;
 
-    if (!fid || fid->fd >= 0 || fid->xattr)
-        return -EBADF;
-    if (asks_to_write(flags) && !c->s->writable)
-        return -EROFS;
-    err = p9_stat(c->s, fid->node->fd, &st, &qid);
     if (err)
         return err;
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return S_ISLNK(st.st_mode) ? -ELOOP : -ENXIO;
-    fd = open(p9_proc_path(fid->node->fd, path),
+    err = S_ISREG(st.st_mode) ? p9_check_place(place) : 0;
+    if (err)
+        return err;
+    fd = open(p9_proc_path(place, path),
               (int)(flags & FLAGS_TAKEN) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return fd < 0 ? -errno : p9_keep(fd);
+}
+
+int p9_do_lopen(struct p9_call *c)
+{
+    struct p9_fid *fid = p9_get_fid(c);
+    uint32_t flags = (uint32_t)p9_get(&c->in, 4);
+    struct p9_qid qid;
+    int fd;
+
+    if (!fid || fid->fd >= 0 || fid->xattr)
+        return -EBADF;
+    if (c->in.bad)
+        return -EINVAL;
+    if (asks_to_write(flags) && !c->s->writable)
+        return -EROFS;
+    fd = open_place(c->s, fid->node->fd, flags, &qid);
     if (fd < 0)
-        return -errno;
+        return fd;
     fid->fd = fd;
     put_open(c, &qid);
     return 0;
 }
 
-/* As root, what a guest makes belongs to the user that the guest says. Else it is hv's own. */
-static void give_to(int fd, const char *name, gid_t gid)
+/* As root, a new file gets the group that the guest says. */
+static void give_to(int fd, gid_t gid)
 {
-    if (geteuid() == 0 && fchownat(fd, name, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0)
+    if (geteuid() == 0 && fchown(fd, (uid_t)-1, gid) < 0)
         return; /* a file system without owners */
 }
 
-/* The fid stood for the directory, and stands for the new file afterwards. */
-int p9_do_lcreate(struct p9_call *c)
+/* A new file, and an O_PATH descriptor of it, both the caller's; p9_keep has seen the first. */
+static int make_file(int dir, const char *name, uint32_t flags, mode_t mode, gid_t gid, int *place)
 {
-    struct p9_fid *fid = p9_get_fid(c);
-    char name[P9_NAME_BUFFER];
-    int err = p9_get_new_name(c, name), fd, place;
-    uint32_t flags = (uint32_t)p9_get(&c->in, 4), mode = (uint32_t)p9_get(&c->in, 4);
-    gid_t gid = (gid_t)p9_get(&c->in, 4);
+    char path[P9_PROC_PATH];
+    int fd =
+        openat(dir, name, (int)(flags & FLAGS_TAKEN) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+               mode & 07777);
+
+    fd = fd < 0 ? -errno : p9_keep(fd);
+    if (fd < 0)
+        return fd;
+    give_to(fd, gid);
+    *place = open(p9_proc_path(fd, path), O_PATH | O_CLOEXEC);
+    if (*place >= 0)
+        return fd;
+    *place = -errno;
+    p9_close(fd);
+    return *place;
+}
+
+/*
+ * Without O_EXCL, what is there already is opened, but only after a look at what it is: O_CREAT
+ * alone would open a device or a FIFO. A name that comes and goes meanwhile is not chased for ever.
+ */
+static int open_or_make(struct p9_call *c, int dir, const char *name, uint32_t flags, mode_t mode,
+                        gid_t gid, int *place)
+{
+    struct p9_qid qid;
+    int fd = make_file(dir, name, flags, mode, gid, place);
+
+    for (unsigned tries = 0; fd == -EEXIST && !(flags & O_EXCL) && tries < 8; tries++) {
+        *place = p9_step(dir, name);
+        if (*place >= 0) {
+            fd = open_place(c->s, *place, flags, &qid);
+            if (fd < 0)
+                close(*place);
+            return fd;
+        }
+        if (*place != -ENOENT)
+            return *place;
+        fd = make_file(dir, name, flags, mode, gid, place);
+    }
+    return fd;
+}
+
+/* The fid stood for the directory, and stands for the file afterwards. */
+static int move_to_file(struct p9_call *c, struct p9_fid *fid, int fd, int place)
+{
     struct p9_node *node;
     struct p9_qid qid;
     struct stat st;
+    int err = p9_node_new(fid->node, place, &node);
 
-    if (!fid || fid->fd >= 0 || fid->xattr)
-        return -EBADF;
-    if (err || c->in.bad)
-        return err ? err : -EINVAL;
-    fd = openat(fid->node->fd, name,
-                (int)(flags & (FLAGS_TAKEN | O_EXCL)) | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
-                    O_NOCTTY | O_NONBLOCK,
-                mode & 07777);
-    if (fd < 0)
-        return -errno;
-    give_to(fid->node->fd, name, gid);
-    place = p9_step(fid->node->fd, name);
-    node = place < 0 ? NULL : p9_node_new(fid->node, place);
-    err = node ? p9_stat(c->s, fd, &st, &qid) : place < 0 ? place : -ENOMEM;
-    if (!err && !S_ISREG(st.st_mode))
-        err = -ENXIO;
+    if (!err) {
+        err = p9_stat(c->s, fd, &st, &qid);
+        if (!err && S_ISDIR(st.st_mode)) /* was there already */
+            err = -EISDIR;
+        if (err)
+            p9_node_put(node);
+    }
     if (err) {
-        p9_node_put(node);
-        close(fd);
+        p9_close(fd);
         return err;
     }
     p9_node_put(fid->node);
@@ -104,6 +148,25 @@ int p9_do_lcreate(struct p9_call *c)
     fid->fd = fd;
     put_open(c, &qid);
     return 0;
+}
+
+int p9_do_lcreate(struct p9_call *c)
+{
+    struct p9_fid *fid = p9_get_fid(c);
+    char name[P9_NAME_BUFFER];
+    int err = p9_get_new_name(c, name), fd, place;
+    uint32_t flags = (uint32_t)p9_get(&c->in, 4), mode = (uint32_t)p9_get(&c->in, 4);
+    gid_t gid = (gid_t)p9_get(&c->in, 4);
+
+    if (!fid || fid->fd >= 0 || fid->xattr)
+        return -EBADF;
+    if (err || c->in.bad)
+        return err ? err : -EINVAL;
+    err = p9_check_place(fid->node->fd);
+    if (err)
+        return err;
+    fd = open_or_make(c, fid->node->fd, name, flags, mode, gid, &place);
+    return fd < 0 ? fd : move_to_file(c, fid, fd, place);
 }
 
 /* How much of `count` the answer has room for. */

@@ -10,13 +10,14 @@
 #include "devices/fs/p9_msg.h"
 #include "devices/fs/p9_proto.h"
 
-#define P9_BUCKETS     1024
+#define P9_BUCKETS     16384
 #define P9_FIDS_MAX    200000
 #define P9_DEVICES_MAX 64
 #define P9_REQUEST_MAX                                                                             \
     (64u * 1024) /* bytes of a request's fields; Twrite's data stays where it is */
 #define P9_ANSWER_MAX  (64u * 1024) /* the same of an answer; Rread's data goes where it belongs */
 #define P9_XATTR_MAX   (64u * 1024)
+#define P9_XATTRS_MAX  (4u * 1024 * 1024) /* bytes of all attributes that a guest has open */
 #define P9_NAME_BUFFER (P9_NAME_MAX + 1)
 
 /* A place in the tree that the guest has reached. Shared by fids; `parent` is what ".." leads to.
@@ -53,6 +54,8 @@ struct p9 {
     unsigned fids;
     dev_t device[P9_DEVICES_MAX]; /* file systems below the root; index: high bits of qids */
     unsigned devices;
+    size_t xattr_bytes; /* in memory for fids that read or write attributes */
+    uint8_t xattr_room[P9_XATTR_MAX];
     uint8_t request[P9_REQUEST_MAX], answer[P9_ANSWER_MAX];
 };
 
@@ -65,8 +68,21 @@ struct p9_call {
     uint32_t payload; /* bytes that a handler put behind `out` by itself (Rread) */
 };
 
-/* p9_fid.c. A node that is returned or put into a fid has one more user. */
-struct p9_node *p9_node_new(struct p9_node *parent, int fd); /* takes fd, also when it fails */
+/*
+ * p9_guard.c. -EACCES when `fd` lies on a file system that is the host kernel's own face (procfs,
+ * sysfs, ...): there nothing is opened and nothing changed.
+ */
+int p9_check_place(int fd);
+
+/* Descriptors that a guest makes hv hold are counted, so that it cannot take those that hv needs:
+ * p9_keep returns `fd`, or closes it and returns -EMFILE. p9_close: 0 or -errno. */
+void p9_limit_descriptors(void);
+int p9_keep(int fd);
+int p9_close(int fd);
+
+/* p9_fid.c. A node that is returned or put into a fid has one more user. p9_node_new takes fd, also
+ * when it fails: -EMFILE, -ENOMEM. */
+int p9_node_new(struct p9_node *parent, int fd, struct p9_node **out);
 struct p9_node *p9_node_get(struct p9_node *node);
 void p9_node_put(struct p9_node *node); /* accepts NULL */
 struct p9_fid *p9_fid_find(struct p9 *s, uint32_t number);
@@ -121,7 +137,7 @@ int p9_do_xattrwalk(struct p9_call *c);
 int p9_do_xattrcreate(struct p9_call *c);
 int p9_xattr_read(struct p9_call *c, struct p9_xattr *x, uint64_t offset, uint32_t count);
 int p9_xattr_write(struct p9_call *c, struct p9_xattr *x, uint64_t offset, uint32_t count);
-int p9_xattr_finish(struct p9_fid *fid); /* when it is clunked */
+int p9_xattr_finish(struct p9 *s, struct p9_fid *fid); /* when it is clunked */
 
 int p9_do_lock(struct p9_call *c);
 int p9_do_getlock(struct p9_call *c);

@@ -42,10 +42,12 @@ int p9_do_lock(struct p9_call *c)
 
     p9_get(&c->in, 4); /* flags: whether it would like to wait */
     err = get_range(c, type, &lock);
+    p9_get(&c->in, 4); /* whose it is: told apart by the fid's file description */
+    p9_get_text(&c->in);
     if (!fid || fid->fd < 0)
         return -EBADF;
-    if (err)
-        return err;
+    if (err || c->in.bad)
+        return err ? err : -EINVAL;
     if (fcntl(fid->fd, F_OFD_SETLK, &lock) == 0)
         fid->locked = true;
     else

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -124,7 +123,7 @@ static int do_attach(struct p9_call *c)
 /* Requests are carried out one after the other, so the one to be given up has been answered. */
 static int do_flush(struct p9_call *c)
 {
-    (void)c;
+    p9_get(&c->in, 2);
     return 0;
 }
 
@@ -221,35 +220,25 @@ void p9_reset(struct p9 *s)
     s->greeted = false;
 }
 
-/* Every place that a guest has reached is a descriptor. */
-static void raise_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 int p9_create(const char *path, bool writable, struct p9 **out)
 {
     struct p9 *s;
-    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), err;
 
     if (fd < 0)
         return -errno;
+    p9_limit_descriptors();
     s = calloc(1, sizeof(*s));
-    if (s)
-        s->root = p9_node_new(NULL, fd);
-    else
+    if (!s) {
         close(fd);
-    if (!s || !s->root) {
-        free(s);
         return -ENOMEM;
     }
+    err = p9_node_new(NULL, fd, &s->root);
+    if (err) {
+        free(s);
+        return err;
+    }
     s->writable = writable;
-    raise_limit();
     *out = s;
     return 0;
 }

@@ -10,6 +10,17 @@
 
 #include "devices/fs/p9_internal.h"
 
+/* Whether names may be made in or taken from the directory; `err` and what the message lacks go
+ * first. */
+static int check(const struct p9_call *c, const struct p9_fid *dir, int err)
+{
+    if (!dir)
+        return -EBADF;
+    if (err || c->in.bad)
+        return err ? err : -EINVAL;
+    return p9_check_place(dir->node->fd);
+}
+
 /* The answer to a request that made `name`: its qid. As root, it also gets the group asked for. */
 static int answer_with(struct p9_call *c, int dir, const char *name, gid_t gid)
 {
@@ -37,10 +48,9 @@ int p9_do_mkdir(struct p9_call *c)
     mode_t mode = (mode_t)p9_get(&c->in, 4);
     gid_t gid = (gid_t)p9_get(&c->in, 4);
 
-    if (!dir)
-        return -EBADF;
-    if (err || c->in.bad)
-        return err ? err : -EINVAL;
+    err = check(c, dir, err);
+    if (err)
+        return err;
     if (mkdirat(dir->node->fd, name, mode & 07777) < 0)
         return -errno;
     return answer_with(c, dir->node->fd, name, gid);
@@ -55,10 +65,11 @@ int p9_do_symlink(struct p9_call *c)
     struct p9_text text = p9_get_text(&c->in);
     gid_t gid = (gid_t)p9_get(&c->in, 4);
 
-    if (!dir)
-        return -EBADF;
-    if (err || c->in.bad || text.len == 0 || memchr(text.at, '\0', text.len))
-        return err ? err : -EINVAL;
+    if (!err && (text.len == 0 || memchr(text.at, '\0', text.len)))
+        err = -EINVAL;
+    err = check(c, dir, err);
+    if (err)
+        return err;
     if (text.len >= sizeof(target))
         return -ENAMETOOLONG;
     memcpy(target, text.at, text.len);
@@ -80,10 +91,9 @@ int p9_do_mknod(struct p9_call *c)
 
     p9_get(&c->in, 8); /* major, minor */
     gid = (gid_t)p9_get(&c->in, 4);
-    if (!dir)
-        return -EBADF;
-    if (err || c->in.bad)
-        return err ? err : -EINVAL;
+    err = check(c, dir, err);
+    if (err)
+        return err;
     if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
         return -EPERM;
     if (mknodat(dir->node->fd, name, mode & (S_IFMT | 07777), 0) < 0)
@@ -98,10 +108,11 @@ int p9_do_link(struct p9_call *c)
     char name[P9_NAME_BUFFER], path[P9_PROC_PATH];
     int err = p9_get_new_name(c, name);
 
-    if (!dir || !fid)
+    if (!fid)
         return -EBADF;
-    if (err || c->in.bad)
-        return err ? err : -EINVAL;
+    err = check(c, dir, err);
+    if (err)
+        return err;
     if (linkat(AT_FDCWD, p9_proc_path(fid->node->fd, path), dir->node->fd, name,
                AT_SYMLINK_FOLLOW) < 0)
         return -errno;
@@ -134,10 +145,11 @@ int p9_do_renameat(struct p9_call *c)
     to = p9_get_fid(c);
     if (!err)
         err = p9_get_new_name(c, new);
-    if (!from || !to)
-        return -EBADF;
-    if (err || c->in.bad)
-        return err ? err : -EINVAL;
+    err = check(c, from, err);
+    if (!err)
+        err = check(c, to, 0);
+    if (err)
+        return err;
     return renameat(from->node->fd, old, to->node->fd, new) < 0 ? -errno : 0;
 }
 
@@ -155,10 +167,9 @@ int p9_do_unlinkat(struct p9_call *c)
     int err = p9_get_new_name(c, name);
     uint32_t flags = (uint32_t)p9_get(&c->in, 4);
 
-    if (!dir)
-        return -EBADF;
-    if (err || c->in.bad)
-        return err ? err : -EINVAL;
+    err = check(c, dir, err);
+    if (err)
+        return err;
     return unlinkat(dir->node->fd, name, flags & P9_AT_REMOVEDIR ? AT_REMOVEDIR : 0) < 0 ? -errno
                                                                                          : 0;
 }

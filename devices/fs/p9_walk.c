@@ -22,8 +22,7 @@ static int step(struct p9_node *from, const char *name, struct p9_node **out)
     fd = p9_step(from->fd, name);
     if (fd < 0)
         return fd;
-    *out = p9_node_new(from, fd);
-    return *out ? 0 : -ENOMEM;
+    return p9_node_new(from, fd, out);
 }
 
 /* Goes on from *at by one name of the request; *at is replaced. */
@@ -102,6 +101,8 @@ int p9_do_remove(struct p9_call *c)
 {
     uint32_t number = (uint32_t)p9_get(&c->in, 4);
 
+    if (c->in.bad)
+        return -EINVAL;
     p9_fid_remove(c->s, number); /* it is gone, whether the rest works or not */
     return -EOPNOTSUPP;
 }

@@ -23,24 +23,36 @@ static ssize_t fetch(int fd, const char *name, void *to, size_t size)
     return n < 0 ? -errno : n;
 }
 
-static struct p9_xattr *make(const char *name, size_t size)
+static size_t cost(size_t size)
 {
-    struct p9_xattr *x = calloc(1, sizeof(*x));
+    return sizeof(struct p9_xattr) + size;
+}
 
+/* Bounded for one by P9_XATTR_MAX, for all fids of the guest by P9_XATTRS_MAX. */
+static int make(struct p9 *s, const char *name, size_t size, struct p9_xattr **out)
+{
+    struct p9_xattr *x;
+
+    if (cost(size) > P9_XATTRS_MAX - s->xattr_bytes)
+        return -ENOSPC;
+    x = calloc(1, sizeof(*x));
     if (!x)
-        return NULL;
+        return -ENOMEM;
     x->data = malloc(size ? size : 1);
     if (!x->data) {
         free(x);
-        return NULL;
+        return -ENOMEM;
     }
     memcpy(x->name, name, strlen(name) + 1);
     x->size = size;
-    return x;
+    s->xattr_bytes += cost(size);
+    *out = x;
+    return 0;
 }
 
-static void drop(struct p9_xattr *x)
+static void drop(struct p9 *s, struct p9_xattr *x)
 {
+    s->xattr_bytes -= cost(x->size);
     free(x->data);
     free(x);
 }
@@ -84,16 +96,16 @@ int p9_do_xattrwalk(struct p9_call *c)
     err = check_kind(c, fid);
     if (err)
         return err;
-    x = make(name, P9_XATTR_MAX);
-    if (!x)
-        return -ENOMEM;
-    n = fetch(fid->node->fd, name, x->data, P9_XATTR_MAX);
-    err = n < 0 ? (int)n : p9_fid_add(c->s, number, fid->node, &made);
+    n = fetch(fid->node->fd, name, c->s->xattr_room, P9_XATTR_MAX);
+    err = n < 0 ? (int)n : make(c->s, name, (size_t)n, &x);
+    if (err)
+        return err;
+    memcpy(x->data, c->s->xattr_room, (size_t)n);
+    err = p9_fid_add(c->s, number, fid->node, &made);
     if (err) {
-        drop(x);
+        drop(c->s, x);
         return err;
     }
-    x->size = (size_t)n;
     made->xattr = x;
     p9_put(&c->out, 8, x->size);
     return 0;
@@ -116,11 +128,12 @@ int p9_do_xattrcreate(struct p9_call *c)
     if (size > P9_XATTR_MAX)
         return -E2BIG;
     err = check_kind(c, fid);
+    if (!err)
+        err = p9_check_place(fid->node->fd);
+    if (!err)
+        err = make(c->s, name, (size_t)size, &fid->xattr);
     if (err)
         return err;
-    fid->xattr = make(name, (size_t)size);
-    if (!fid->xattr)
-        return -ENOMEM;
     fid->xattr->flags = flags;
     fid->xattr->writing = true;
     return 0;
@@ -166,11 +179,11 @@ static int set(const struct p9_fid *fid, const struct p9_xattr *x)
     return setxattr(path, x->name, x->data, x->size, x->flags) < 0 ? -errno : 0;
 }
 
-int p9_xattr_finish(struct p9_fid *fid)
+int p9_xattr_finish(struct p9 *s, struct p9_fid *fid)
 {
     int err = fid->xattr->writing ? set(fid, fid->xattr) : 0;
 
-    drop(fid->xattr);
+    drop(s, fid->xattr);
     fid->xattr = NULL;
     return err;
 }

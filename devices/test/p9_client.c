@@ -66,9 +66,17 @@ static void put_name(struct p9_client *c, const char *name)
 
 void p9_client_start(struct p9_client *c, bool writable)
 {
+    char dir[] = "/tmp/hv-p9.XXXXXX";
+
+    ck_assert(mkdtemp(dir) != NULL);
+    p9_client_serve(c, dir, writable);
+    c->made = true;
+}
+
+void p9_client_serve(struct p9_client *c, const char *dir, bool writable)
+{
     memset(c, 0, offsetof(struct p9_client, request));
-    strcpy(c->dir, "/tmp/hv-p9.XXXXXX");
-    ck_assert(mkdtemp(c->dir) != NULL);
+    snprintf(c->dir, sizeof(c->dir), "%s", dir);
     ck_assert_int_eq(p9_create(c->dir, writable, &c->s), 0);
     p9_client_begin(c, P9_VERSION);
     p9_put(&c->w, 4, P9_MSIZE_MAX);
@@ -88,6 +96,8 @@ void p9_client_end(struct p9_client *c)
     char command[128];
 
     p9_destroy(c->s);
+    if (!c->made)
+        return;
     snprintf(command, sizeof(command), "rm -rf %s", c->dir);
     ck_assert_int_eq(system(command), 0);
 }

@@ -15,16 +15,19 @@
 
 struct p9_client {
     struct p9 *s;
-    char dir[64]; /* the directory that is served: a fresh one, in /tmp */
+    char dir[64]; /* the directory that is served */
+    bool made;    /* by p9_client_start; it is removed in the end */
     struct p9_writer w;
     struct p9_reader r;
     uint8_t request[P9_MSIZE_MAX], answer[P9_MSIZE_MAX];
     uint32_t len; /* of the answer */
 };
 
-/* Makes a directory, serves it, agrees on the version and attaches. */
+/* Makes a directory in /tmp, serves it, agrees on the version and attaches; or serves one that is
+ * there. */
 void p9_client_start(struct p9_client *c, bool writable);
-void p9_client_end(struct p9_client *c); /* removes the directory */
+void p9_client_serve(struct p9_client *c, const char *dir, bool writable);
+void p9_client_end(struct p9_client *c);
 
 /* One request: begin, p9_put... on c->w, then do. */
 void p9_client_begin(struct p9_client *c, uint8_t type);
