@@ -38,10 +38,13 @@ struct fuzz_target {
     void (*settle)(struct virtio *v);
 
     void (*destroyed)(void); /* after the device; frees the host's side. May be NULL */
+
+    /* In place of a device and all of the above: takes the input by itself. NULL: a device. */
+    void (*run)(struct fuzz_input *in);
 };
 
 extern const struct fuzz_target fuzz_queue, fuzz_rng, fuzz_console, fuzz_balloon, fuzz_blk,
-    fuzz_net, fuzz_pci;
+    fuzz_net, fuzz_p9, fuzz_pci;
 
 void fuzz_run(const struct fuzz_target *target, const uint8_t *data, size_t len);
 

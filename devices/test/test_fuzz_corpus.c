@@ -9,8 +9,9 @@
 #include "devices/fuzz/machine.h"
 #include "devices/test/fake.h"
 
-static const struct fuzz_target *const targets[] = {
-    &fuzz_queue, &fuzz_rng, &fuzz_console, &fuzz_balloon, &fuzz_blk, &fuzz_net, &fuzz_pci};
+static const struct fuzz_target *const targets[] = {&fuzz_queue,   &fuzz_rng, &fuzz_console,
+                                                    &fuzz_balloon, &fuzz_blk, &fuzz_net,
+                                                    &fuzz_p9,      &fuzz_pci};
 
 static void run_file(const struct fuzz_target *target, const char *name)
 {
