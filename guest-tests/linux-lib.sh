@@ -99,6 +99,16 @@ expect_end() { # END STATUS
     [ "$(result status)" = "$2" ] || problem "the result file says status $(result status)"
 }
 
+# The console has lines that match, and none that says that something failed.
+expect_said() { # REGEX...
+    local regex bad
+    for regex; do
+        grep -qaE "$regex" "$log/$name.console" || problem "the guest did not say $regex"
+    done
+    bad=$(grep -aE 'failed|^not ok' "$log/$name.console" | grep -vE 'command-status|, 0 failed' | head -2)
+    [ -z "$bad" ] || problem "$bad"
+}
+
 # No complaint of the kernel that hv could have caused.
 expect_clean_log() {
     local bad

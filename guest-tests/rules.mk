@@ -82,10 +82,10 @@ $(GUEST)/initrd-virtio.cpio: $(IMAGES)/init $(IMAGES)/make-initrd build/cache/li
 	$(IMAGES)/make-initrd $@ init=$< "$$@"
 
 # Static: the guest has no libraries.
-$(GUEST)/fs-cases: $(IMAGES)/fs-cases.c
+$(GUEST)/fs-cases: $(wildcard $(IMAGES)/fs-cases/*.[ch])
 	@echo "  CC    $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BED_CFLAGS) -static -s -o $@ $<
+	$(Q)$(CC) $(BED_CFLAGS) -static -s -o $@ $(filter %.c,$^)
 
 $(GUEST)/standard/initrd-9p.cpio: $(IMAGES)/init $(IMAGES)/make-initrd $(IMAGES)/share-tests.sh $(GUEST)/fs-cases \
                                   build/cache/linux-amd64/vmlinuz guest-tests/rules.mk | deps-test

@@ -242,7 +242,7 @@ int p9_do_fsync(struct p9_call *c)
 
 static mode_t mode_of(unsigned char type)
 {
-    return DTTOIF(type);
+    return (mode_t)DTTOIF((mode_t)type);
 }
 
 /*

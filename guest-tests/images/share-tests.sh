@@ -14,7 +14,8 @@ for tag in /sys/bus/virtio/drivers/9pnet_virtio/virtio*/mount_tag; do
 done
 case $1 in
 cases)
-    mount_tag /src /mnt && /tests/fs-cases /mnt
+    # cache=mmap: without it nothing can be mapped both shared and to be written.
+    mount_tag /src /mnt ,cache=mmap,posixacl && /tests/fs-cases /mnt
     ;;
 readonly)
     mount_tag /src /mnt || exit
