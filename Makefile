@@ -26,6 +26,7 @@ LIBS    := -Wl,-Bstatic -ljansson -luring -Wl,-Bdynamic
 SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c devices/virtio/*.c \
            devices/block/*.c devices/fs/*.c devices/net/*.c devices/pci/*.c firmware/*.c)
 OBJ     := $(SRC:%.c=$(B)/obj/%.o)
+OBJ     += $(B)/obj/firmware/init/image.o
 LIB_OBJ := $(filter-out $(B)/obj/hv/main.o,$(OBJ))
 TESTS   := $(patsubst %.c,$(B)/tests/%,$(wildcard devices/test/test_*.c hv/test/test_*.c \
            hv/arch/$(ARCH)/test/test_*.c firmware/test/test_*.c))
@@ -36,6 +37,7 @@ TEST_SHARED := $(patsubst %.c,$(B)/obj/%.o,$(foreach f,$(wildcard */test/*.c),\
 .PHONY: all help
 all: $(B)/hv
 
+include firmware/init/rules.mk
 include guest-tests/rules.mk
 include guest-tests/guests.mk
 include scripts/rules.mk

@@ -1,0 +1,28 @@
+# The guest's first program: one binary whatever hv is built with, and the object that embeds it.
+
+INIT      := build/init/init
+INIT_SRC  := $(wildcard firmware/init/*.c)
+INIT_DEPS := $(wildcard firmware/init/*.h) firmware/init/rules.mk
+INIT_MAX  := 102400
+# musl is there for programs that are linked statically: a tenth of the size of the same with glibc.
+INIT_CC   := musl-gcc -static -Os -std=gnu11 -D_GNU_SOURCE -I. -ffunction-sections -fdata-sections \
+             -fno-asynchronous-unwind-tables -fno-stack-protector -Wl,--gc-sections,-z,noexecstack -s
+
+$(INIT): $(INIT_SRC) $(INIT_DEPS)
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  INIT  $@")
+	$(Q)$(INIT_CC) $(WARN) -o $@.new $(INIT_SRC)
+	@size=$$(stat -c %s $@.new); [ $$size -le $(INIT_MAX) ] || \
+	    { echo "$@ has $$size bytes, more than $(INIT_MAX)" >&2; exit 1; }
+	@mv $@.new $@
+
+$(B)/obj/firmware/init/image.o: firmware/init/image.S $(INIT) $(B)/flags
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  AS    $<")
+	$(Q)$(CC) -c -o $@ $<
+
+# The agent's test runs these parts of it on the host.
+INIT_TESTED := $(patsubst %,$(B)/obj/firmware/init/%.o,agent config dhcp link say session spawn spec)
+$(B)/tests/firmware/test/test_init_agent $(B)/tests/firmware/test/test_init_config: $(INIT_TESTED)
+$(B)/tests/firmware/test/test_init_agent $(B)/tests/firmware/test/test_init_config: TEST_SHARED += $(INIT_TESTED)
+-include $(INIT_TESTED:.o=.d)
