@@ -21,8 +21,9 @@ $(B)/obj/firmware/init/image.o: firmware/init/image.S $(INIT) $(B)/flags
 	@$(if $(filter 0,$(V)),echo "  AS    $<")
 	$(Q)$(CC) -c -o $@ $<
 
-# The agent's test runs these parts of it on the host.
+# The tests run these parts of it on the host.
 INIT_TESTED := $(patsubst %,$(B)/obj/firmware/init/%.o,agent config dhcp link say session spawn spec)
-$(B)/tests/firmware/test/test_init_agent $(B)/tests/firmware/test/test_init_config: $(INIT_TESTED)
-$(B)/tests/firmware/test/test_init_agent $(B)/tests/firmware/test/test_init_config: TEST_SHARED += $(INIT_TESTED)
+INIT_TESTS  := $(patsubst %,$(B)/tests/firmware/test/test_init_%,agent config wire)
+$(INIT_TESTS): $(INIT_TESTED)
+$(INIT_TESTS): TEST_SHARED += $(INIT_TESTED)
 -include $(INIT_TESTED:.o=.d)
