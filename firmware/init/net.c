@@ -174,7 +174,8 @@ static int negotiate(int fd, const struct card *card, struct dhcp_answer *answer
 {
     int64_t until = session_clock() + GIVE_UP_MS;
     uint32_t transaction = (uint32_t)session_clock() * 2654435761U ^ (uint32_t)card->mac[5];
-    struct dhcp_answer offer = {0};
+    const struct dhcp_answer none = {0};
+    struct dhcp_answer offer = none;
     uint8_t packet[DHCP_PACKET];
     int err = -ETIMEDOUT;
 
@@ -190,7 +191,9 @@ static int negotiate(int fd, const struct card *card, struct dhcp_answer *answer
             return err;
         if (!err && asks && answer->type == DHCP_ACK)
             return 0;
-        offer = err ? (struct dhcp_answer){0} : *answer;
+        if (err == -ENETDOWN)
+            (void)poll(NULL, 0, PAUSE_MS);
+        offer = err ? none : *answer;
     }
     return err ? err : -ETIMEDOUT;
 }
@@ -199,7 +202,7 @@ static int negotiate(int fd, const struct card *card, struct dhcp_answer *answer
 static void dhcp(void)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), packets, err;
-    struct dhcp_answer answer;
+    struct dhcp_answer answer = {0};
     struct card card;
 
     if (fd < 0) {

@@ -6,7 +6,7 @@ INIT_DEPS := $(wildcard firmware/init/*.h) firmware/init/rules.mk
 INIT_MAX  := 102400
 # musl is there for programs that are linked statically: a tenth of the size of the same with glibc.
 INIT_CC   := musl-gcc -static -Os -std=gnu11 -D_GNU_SOURCE -I. -ffunction-sections -fdata-sections \
-             -fno-asynchronous-unwind-tables -fno-stack-protector -Wl,--gc-sections,-z,noexecstack -s
+             -fno-asynchronous-unwind-tables -fno-stack-protector -Wl,--gc-sections,-z,noexecstack,-z,noseparate-code,-z,norelro -s
 
 $(INIT): $(INIT_SRC) $(INIT_DEPS)
 	@mkdir -p $(@D)
