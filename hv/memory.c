@@ -1,7 +1,8 @@
 /*
  * Guest RAM. A memfd, so that snapshots, vhost-user back ends and a second process can map the same
  * pages, unless this host gives huge pages to anonymous memory only (shmem_enabled is "never" by
- * default): a boot takes some 15,000 page faults less with them, which is a tenth of its time.
+ * default): a boot takes some 15,000 page faults less with them, which is a tenth of its time. Who
+ * needs the memfd asks for it and pays that.
  */
 #include "hv/memory.h"
 
@@ -67,9 +68,9 @@ static bool memfd_has_huge_pages(void)
     return n > 0 && !strstr(text, "[never]") && !strstr(text, "[deny]");
 }
 
-static int open_memfd(struct memory *mem, enum memory_backing backing)
+static int open_memfd(struct memory *mem, enum memory_backing backing, bool shared)
 {
-    if (backing == BACKING_THP && !memfd_has_huge_pages())
+    if (backing == BACKING_THP && !shared && !memfd_has_huge_pages())
         return 0;
     mem->fd = memfd_create("hv-guest-ram", backings[backing].memfd_flags);
     if (mem->fd < 0)
@@ -105,8 +106,8 @@ static int map_ram(struct memory *mem, enum memory_backing backing)
     return 0;
 }
 
-int memory_create(struct memory *mem, uint64_t size, enum memory_backing backing, uint64_t hole,
-                  uint64_t hole_end)
+int memory_create(struct memory *mem, uint64_t size, enum memory_backing backing, bool shared,
+                  uint64_t hole, uint64_t hole_end)
 {
     uint64_t total = memory_host_total(), low = size < hole ? size : hole;
     int err;
@@ -122,13 +123,15 @@ int memory_create(struct memory *mem, uint64_t size, enum memory_backing backing
                   backings[backing].page / MIB);
         return -EINVAL;
     }
-    err = open_memfd(mem, backing);
+    err = open_memfd(mem, backing, shared);
     if (!err)
         err = map_ram(mem, backing);
     if (!err)
         err = gmem_add(&mem->guest, 0, low, mem->host);
     if (!err && size > low)
         err = gmem_add(&mem->guest, hole_end, size - low, mem->host + low);
+    if (!err && mem->fd >= 0)
+        err = gmem_set_file(&mem->guest, mem->fd, mem->host, mem->size);
     if (err)
         memory_destroy(mem);
     return err;

@@ -5,6 +5,7 @@
 #ifndef HV_MEMORY_H
 #define HV_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "devices/core/gmem.h"
@@ -21,10 +22,11 @@ struct memory {
 
 /*
  * Maps `size` bytes (page multiple) and places them around the hole [hole, hole_end): what does
- * not fit below continues at hole_end. Logs one line and returns -errno on failure.
+ * not fit below continues at hole_end. `shared`: another process is to map it, too, so that it
+ * must be a memfd. Logs one line and returns -errno on failure.
  */
-int memory_create(struct memory *mem, uint64_t size, enum memory_backing backing, uint64_t hole,
-                  uint64_t hole_end);
+int memory_create(struct memory *mem, uint64_t size, enum memory_backing backing, bool shared,
+                  uint64_t hole, uint64_t hole_end);
 void memory_destroy(struct memory *mem);
 
 /* One slot a region, numbered from 0. Before KVM_CREATE_IRQCHIP, after which each is dear. */

@@ -198,6 +198,14 @@ int virtio_setup_open(struct vm *vm)
     return 0;
 }
 
+bool virtio_setup_shares_memory(const struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->virtio_count; i++)
+        if (vm->virtio[i].v->shares_memory)
+            return true;
+    return false;
+}
+
 int virtio_setup_attach(struct vm *vm)
 {
     int err = vm->config->bus == BUS_PCI ? pci_setup(vm) : 0;

@@ -49,6 +49,10 @@ char *virtio_setup_cmdline(const struct vm_config *config);
  */
 int virtio_setup_open(struct vm *vm);
 int virtio_setup_attach(struct vm *vm);
+
+/* Whether one of those that virtio_setup_open made gives guest memory to another process. */
+bool virtio_setup_shares_memory(const struct vm *vm);
+
 void virtio_setup_close(struct vm *vm);
 
 #endif

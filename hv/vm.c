@@ -342,8 +342,8 @@ int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns)
         (err = console_open(&vm->console, config->console, config->console_limit, vm->loop,
                             &vm->watch)) ||
         (err = virtio_setup_open(vm)) ||
-        (err = memory_create(&vm->ram, config->memory, config->hugepages, arch_hole,
-                             arch_hole_end)) ||
+        (err = memory_create(&vm->ram, config->memory, config->hugepages,
+                             virtio_setup_shares_memory(vm), arch_hole, arch_hole_end)) ||
         (err = arch_load(vm)) || (err = create_kvm_vm(vm)) || (err = arch_vm_prepare(vm)) ||
         /* Each slot costs milliseconds once the interrupt controller exists. */
         (err = memory_register(&vm->ram, vm->fd)) || (err = create_irqchip(vm)) ||

@@ -38,6 +38,22 @@ int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, void *host)
     return 0;
 }
 
+int gmem_set_file(struct gmem *mem, int fd, const void *start, uint64_t size)
+{
+    uint64_t offset[GMEM_MAX_REGIONS];
+
+    for (unsigned i = 0; i < mem->count; i++) {
+        offset[i] = (uintptr_t)mem->region[i].host - (uintptr_t)start;
+        if (!range_fits(offset[i], mem->region[i].size, size))
+            return -EINVAL;
+    }
+    for (unsigned i = 0; i < mem->count; i++)
+        mem->region[i].offset = offset[i];
+    mem->fd = fd;
+    mem->has_file = true;
+    return 0;
+}
+
 /* Host pointer to the byte at `gpa` and how many bytes follow it in its region; NULL: not RAM. */
 static uint8_t *span_at(const struct gmem *mem, uint64_t gpa, uint64_t *avail)
 {

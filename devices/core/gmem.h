@@ -16,18 +16,27 @@
 #define GMEM_MAX_REGIONS 8
 
 struct gmem_region {
-    uint64_t gpa;  /* bytes, page aligned */
-    uint64_t size; /* bytes, page aligned, not 0 */
-    uint8_t *host; /* not owned */
+    uint64_t gpa;    /* bytes, page aligned */
+    uint64_t size;   /* bytes, page aligned, not 0 */
+    uint8_t *host;   /* not owned */
+    uint64_t offset; /* bytes, in struct gmem's file */
 };
 
 struct gmem {
     struct gmem_region region[GMEM_MAX_REGIONS]; /* ascending, not overlapping */
     unsigned count;
+    bool has_file; /* another process can map the same RAM, from `fd`: */
+    int fd;        /* not owned */
 };
 
 /* Adds RAM; keeps the list sorted. -EINVAL: empty, wraps, overlaps. -ENOSPC: list full. */
 int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, void *host);
+
+/*
+ * The RAM is a shared mapping of the file `fd`, which stays the caller's, and whose byte 0 lies at
+ * `start`, `size` bytes in all. After the last gmem_add. -EINVAL: some region lies elsewhere.
+ */
+int gmem_set_file(struct gmem *mem, int fd, const void *start, uint64_t size);
 
 /* True when all of [gpa, gpa + len) is RAM; len 0 is true for any gpa. */
 bool gmem_contains(const struct gmem *mem, uint64_t gpa, uint64_t len);

@@ -42,6 +42,23 @@ START_TEST(regions_stay_sorted_and_add_up)
 }
 END_TEST
 
+START_TEST(file_must_hold_every_region)
+{
+    struct gmem two = {.count = 0};
+    uint8_t *start = low.host;
+
+    ck_assert_int_eq(gmem_add(&two, 0, PAGE, start), 0);
+    ck_assert_int_eq(gmem_add(&two, 4 * GIB, PAGE, start + PAGE), 0);
+    ck_assert_int_eq(gmem_set_file(&two, 9, start, PAGE), -EINVAL);
+    ck_assert_int_eq(gmem_set_file(&two, 9, start + PAGE, 2 * PAGE), -EINVAL);
+    ck_assert(!two.has_file);
+    ck_assert_int_eq(gmem_set_file(&two, 9, start, 2 * PAGE), 0);
+    ck_assert(two.has_file);
+    ck_assert_uint_eq(two.region[0].offset, 0);
+    ck_assert_uint_eq(two.region[1].offset, PAGE);
+}
+END_TEST
+
 START_TEST(add_of_bad_region_is_refused)
 {
     static const struct {
@@ -199,6 +216,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, regions_stay_sorted_and_add_up);
+    tcase_add_test(tc, file_must_hold_every_region);
     tcase_add_test(tc, add_of_bad_region_is_refused);
     tcase_add_test(tc, add_to_full_list_is_refused);
     tcase_add_test(tc, contains_knows_every_edge);

@@ -115,6 +115,17 @@ void virtio_ring(struct virtio *v, uint32_t queue)
         ring(&v->bell[queue]);
 }
 
+int virtio_bell_take(struct virtio *v, unsigned queue)
+{
+    loop_watch_set(v->bell[queue].watch, 0);
+    return v->bell[queue].fd;
+}
+
+void virtio_bell_return(struct virtio *v, unsigned queue)
+{
+    loop_watch_set(v->bell[queue].watch, EPOLLIN);
+}
+
 bool virtio_queue_ready(const struct virtio *v, unsigned queue)
 {
     return v->status & VIRTIO_STATUS_DRIVER_OK && !v->resetting && queue < v->queue_count &&
@@ -125,6 +136,11 @@ void virtio_notify(struct virtio *v, unsigned queue)
 {
     if (virtq_must_notify(&v->queue[queue]))
         v->wire.interrupt(v->wire.opaque, queue);
+}
+
+void virtio_interrupt(struct virtio *v, unsigned queue)
+{
+    v->wire.interrupt(v->wire.opaque, queue);
 }
 
 void virtio_config_changed(struct virtio *v)
@@ -172,12 +188,8 @@ static void stop(struct virtio *v, uint32_t queue)
         v->ops->stop(v, queue);
 }
 
-void virtio_broken(struct virtio *v, const char *why)
+static void need_reset(struct virtio *v)
 {
-    if (v->status & VIRTIO_STATUS_NEEDS_RESET)
-        return;
-    v->broken_count++;
-    log_guest("%s: %s; the device needs a reset", v->ops->name, why);
     stop(v, VIRTIO_ALL_QUEUES);
     for (unsigned i = 0; i < v->queue_count; i++)
         v->queue[i].broken = true;
@@ -185,6 +197,21 @@ void virtio_broken(struct virtio *v, const char *why)
     /* 2.1.2: a driver that runs is told. */
     if (v->status & VIRTIO_STATUS_DRIVER_OK)
         v->wire.interrupt(v->wire.opaque, VIRTIO_CONFIG_CHANGE);
+}
+
+void virtio_broken(struct virtio *v, const char *why)
+{
+    if (v->status & VIRTIO_STATUS_NEEDS_RESET)
+        return;
+    v->broken_count++;
+    log_guest("%s: %s; the device needs a reset", v->ops->name, why);
+    need_reset(v);
+}
+
+void virtio_lost(struct virtio *v)
+{
+    if (!(v->status & VIRTIO_STATUS_NEEDS_RESET))
+        need_reset(v);
 }
 
 /* A while for requests to end, dev.lock released. False when the run ends: nobody completes

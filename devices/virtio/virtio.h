@@ -83,6 +83,7 @@ struct virtio {
     uint8_t config[VIRTIO_MAX_CONFIG]; /* little-endian, as the driver reads it */
     unsigned config_len;
     unsigned queue_count;
+    bool shares_memory; /* set by create: guest memory must have a file (gmem.h) */
     struct virtq queue[VIRTIO_MAX_QUEUES]; /* create sets .max */
 
     /* Below: virtio.c and the transport. A device reads mem, acked and epoch. */
@@ -126,6 +127,20 @@ void virtio_config_changed(struct virtio *v);
 
 /* The guest broke a rule: DEVICE_NEEDS_RESET (2.1.2), all queues stop. `why` is logged. */
 void virtio_broken(struct virtio *v, const char *why);
+
+/* The host's side of the device is gone for good, which the caller has logged: as virtio_broken
+ * otherwise. */
+void virtio_lost(struct virtio *v);
+
+/*
+ * For a device whose queues another process serves. Its notifications of `queue` go to who holds
+ * the eventfd that is returned (borrowed, until virtio_destroy), no longer to ops->kick; after
+ * virtio_bell_return they do again. A kick that was under way when the eventfd was taken still
+ * arrives: pass it on with virtio_ring. virtio_interrupt: that process wants one.
+ */
+int virtio_bell_take(struct virtio *v, unsigned queue);
+void virtio_bell_return(struct virtio *v, unsigned queue);
+void virtio_interrupt(struct virtio *v, unsigned queue);
 
 /* A request of `queue` goes to the host, or comes back: reset waits for it. Not later than in
  * ops->destroy, which ends all of them before it frees the device. */

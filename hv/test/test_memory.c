@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "devices/core/dev.h"
 #include "devices/core/log.h"
@@ -25,8 +26,31 @@ static int create(struct memory *mem, uint64_t size, enum memory_backing backing
 {
     last_line[0] = '\0';
     log_set_sink(keep_line, NULL);
-    return memory_create(mem, size, backing, HOLE, HOLE_END);
+    return memory_create(mem, size, backing, false, HOLE, HOLE_END);
 }
+
+/* What another process maps is what the guest sees, on both sides of the hole. */
+START_TEST(shared_ram_has_a_file)
+{
+    struct memory mem;
+
+    ck_assert_int_eq(memory_create(&mem, 64 * MIB, BACKING_THP, true, 32 * MIB, HOLE_END), 0);
+    ck_assert(mem.guest.has_file);
+    ck_assert_int_eq(mem.guest.fd, mem.fd);
+    for (unsigned i = 0; i < mem.guest.count; i++) {
+        const struct gmem_region *r = &mem.guest.region[i];
+        uint8_t *other =
+            mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, mem.fd, (off_t)r->offset);
+
+        ck_assert_ptr_ne(other, MAP_FAILED);
+        r->host[4096] = (uint8_t)(i + 1);
+        ck_assert_uint_eq(other[4096], i + 1);
+        munmap(other, r->size);
+    }
+    ck_assert_uint_eq(mem.guest.count, 2);
+    memory_destroy(&mem);
+}
+END_TEST
 
 START_TEST(small_ram_is_one_region_from_zero)
 {
@@ -207,6 +231,7 @@ END_TEST
 int main(void)
 {
     const struct suite_case cases[] = {
+        CASE(shared_ram_has_a_file),
         CASE(small_ram_is_one_region_from_zero),
         CASE(ram_up_to_the_hole_stays_below_it),
         CASE(ram_beyond_the_hole_continues_at_4_gib),
