@@ -1,9 +1,8 @@
 /*
  * The keeper process and hv's side of it: see keeper.h. Called by passt.c.
  *
- * The keeper ends when its socket to hv closes, however hv ends; the helper when its own socket
- * does, and by PR_SET_PDEATHSIG, which a helper that changes its user loses. Between fork and the
- * end the keeper uses only system calls: no heap, no stdio, no log.
+ * The keeper ends when its socket to hv closes, however hv ends; the helper with it (helper.h).
+ * Between fork and the end the keeper uses only system calls: no heap, no stdio, no log.
  */
 #include "devices/net/keeper.h"
 
@@ -22,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devices/core/helper.h"
+
 #define READY_MS  3000 /* a helper that lives, but does not say that it is ready, is taken as so */
 #define DELAY_MIN 100  /* ms between the end of a helper and the next start */
 #define DELAY_MAX 10000
@@ -30,7 +31,7 @@
 /* What goes over the socket, with a descriptor when `up`. */
 struct message {
     bool up;
-    char why[KEEPER_WHY];
+    char why[HELPER_WHY];
 };
 
 /* One run of the helper, in the keeper. */
@@ -39,9 +40,7 @@ struct run {
     int ours; /* hv's end of the helper's socket */
     int out;  /* its standard output; -1 once it has said that it is ready */
     int err;  /* its standard error; -1 once it is closed */
-    char line[KEEPER_WHY];
-    size_t len; /* of the line that is being read */
-    bool ended_line;
+    struct helper_line line;
     bool told; /* hv has the socket */
 };
 
@@ -60,26 +59,6 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* In the helper's process: descriptors 0 to KEEPER_FD, and nothing else. */
-static void exec_helper(const char *path, char *const argv[], int sock, int out, int err)
-{
-    static const char failed[] = "cannot be executed\n";
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    /* Copied above first: a source may be the number that another goes to. */
-    int high[] = {fcntl(null, F_DUPFD, 10), fcntl(out, F_DUPFD, 10), fcntl(err, F_DUPFD, 10),
-                  fcntl(sock, F_DUPFD, 10)};
-
-    for (int i = 0; i <= KEEPER_FD; i++)
-        if (dup2(high[i], i) < 0)
-            _exit(127);
-    close_range(KEEPER_FD + 1, ~0u, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execv(path, argv);
-    if (write(STDERR_FILENO, failed, sizeof(failed) - 1) < 0)
-        _exit(126);
-    _exit(127);
-}
-
 static bool start_helper(struct run *run, const char *path, char *const argv[])
 {
     int pair[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
@@ -91,7 +70,7 @@ static bool start_helper(struct run *run, const char *path, char *const argv[])
         fchmod(out[1], 0666);
         run->pid = fork();
         if (run->pid == 0)
-            exec_helper(path, argv, pair[1], out[1], err[1]);
+            helper_exec(path, argv, pair[1], out[1], err[1]);
     }
     close_fd(&pair[1]);
     close_fd(&out[1]);
@@ -113,34 +92,10 @@ static void end_helper(struct run *run)
             ;
     }
     if (WIFSIGNALED(status))
-        memcpy(run->line, killed, sizeof(killed));
+        memcpy(run->line.text, killed, sizeof(killed));
     close_fd(&run->ours);
     close_fd(&run->out);
     close_fd(&run->err);
-}
-
-/* Keeps the last line that is not empty, without what a terminal would act on. */
-static void read_error(struct run *run)
-{
-    char buf[256];
-    ssize_t n = read(run->err, buf, sizeof(buf));
-
-    if (n <= 0) {
-        close_fd(&run->err);
-        return;
-    }
-    for (ssize_t i = 0; i < n; i++) {
-        if (buf[i] == '\n') {
-            run->ended_line = true;
-            continue;
-        }
-        if (run->ended_line)
-            run->len = 0;
-        run->ended_line = false;
-        if (run->len < sizeof(run->line) - 1)
-            run->line[run->len++] = buf[i] >= ' ' && buf[i] < 127 ? buf[i] : '?';
-        run->line[run->len] = '\0';
-    }
 }
 
 /* False: hv is gone. */
@@ -177,8 +132,8 @@ static bool watch_helper(int fd, struct run *run, int ms)
         return errno == EINTR;
     if (p[0].revents)
         return false; /* hv never writes: this is its end */
-    if (p[2].revents)
-        read_error(run);
+    if (p[2].revents && !helper_read(&run->line, run->err))
+        close_fd(&run->err);
     ready = n == 0 || (p[1].revents && read(run->out, buf, sizeof(buf)) > 0);
     /* One that is only slow must not find its output closed. */
     if (p[1].revents)
@@ -200,27 +155,22 @@ static bool keep(int fd, struct run *run)
     while (there && run->err >= 0)
         there = watch_helper(fd, run, run->told ? -1 : READY_MS);
     end_helper(run);
-    return there && tell(fd, false, run->line[0] ? run->line : "ended without a message", -1);
+    return there &&
+           tell(fd, false, run->line.text[0] ? run->line.text : "ended without a message", -1);
 }
 
 static void prepare_process(int *fd)
 {
-    static const int reset[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGUSR1, SIGUSR2};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    sigset_t none;
 
-    setsid(); /* Ctrl-C at the terminal is for hv, which then ends us */
-    for (size_t i = 0; i < sizeof(reset) / sizeof(reset[0]); i++)
-        signal(reset[i], SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    helper_detach();
     prctl(PR_SET_NAME, "hv-keeper");
     /* Not to hold up who waits for the end of hv's output. */
-    for (int i = 0; i < KEEPER_FD; i++)
+    for (int i = 0; i < HELPER_FD; i++)
         if (i != *fd)
             dup2(null, i);
-    *fd = dup2(*fd, KEEPER_FD);
-    close_range(KEEPER_FD + 1, ~0u, 0);
+    *fd = dup2(*fd, HELPER_FD);
+    close_range(HELPER_FD + 1, ~0u, 0);
     fcntl(*fd, F_SETFD, FD_CLOEXEC);
 }
 

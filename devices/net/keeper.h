@@ -3,7 +3,7 @@
  * never forks or executes after its vCPUs run. Each run of the helper has a new socket; hv's end of
  * it arrives over the keeper's own socket.
  *
- * The helper is started with the socket as descriptor KEEPER_FD, and tells that it is ready by
+ * The helper is started with the socket as descriptor HELPER_FD, and tells that it is ready by
  * writing anything to its standard output. The last line of its standard error is kept to explain
  * its end.
  */
@@ -13,8 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define KEEPER_FD  3
-#define KEEPER_WHY 160
+#include "devices/core/helper.h"
 
 struct keeper {
     pid_t pid; /* 0: none */
@@ -24,7 +23,7 @@ struct keeper {
 struct keeper_news {
     bool up;              /* the helper runs; else it ended, or could not start */
     int fd;               /* up: the socket to it, the caller's; else -1 */
-    char why[KEEPER_WHY]; /* not up: one line */
+    char why[HELPER_WHY]; /* not up: one line */
 };
 
 /* `path` and `argv` (NULL-ended) are borrowed until keeper_stop. 0 or -errno. Main thread, before

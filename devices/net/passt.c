@@ -141,19 +141,11 @@ static const struct net_ops passt_ops = {
 
 /* Opening. */
 
-/* The first executable of that name in $PATH; the keeper's child cannot tell what is missing. */
+/* The keeper's child could not tell what is missing. */
 static int find_passt(struct passt *p)
 {
-    const char *dir = getenv("PATH");
-
-    if (!dir)
-        dir = "/usr/local/bin:/usr/bin:/bin";
-    for (; *dir; dir += strcspn(dir, ":"), dir += *dir == ':') {
-        int n = snprintf(p->path, sizeof(p->path), "%.*s/passt", (int)strcspn(dir, ":"), dir);
-
-        if (n < (int)sizeof(p->path) && access(p->path, X_OK) == 0)
-            return 0;
-    }
+    if (helper_find("passt", NULL, p->path, sizeof(p->path)))
+        return 0;
     log_error("--net user: passt is not installed (sudo apt install passt, or use --net none)");
     return -ENOENT;
 }
@@ -191,7 +183,7 @@ static int add_forwards(struct passt *p, const struct param_list *list, unsigned
 static int prepare(struct passt *p, const struct net_config *config)
 {
     static char *const fixed[] = {"passt",    "--foreground",   "--quiet",
-                                  "--stderr", "--fd",           NUMBER(KEEPER_FD),
+                                  "--stderr", "--fd",           NUMBER(HELPER_FD),
                                   "--pid",    "/proc/self/fd/1"}; /* written when it is ready */
     int err = find_passt(p);
 
