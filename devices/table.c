@@ -105,11 +105,11 @@ const struct virtio_type virtio_types[] = {
         .create = virtio_console_create,
     },
     {
-        .name = "virtio-9p",
-        .help = "a directory of the host",
+        .name = "virtio-share",
+        .help = "a directory of the host (virtio-9p or virtio-fs)",
         .option = "share",
-        .params = &virtio_9p_params,
-        .create = virtio_9p_create,
+        .params = &virtio_share_params,
+        .create = virtio_share_create,
     },
 };
 

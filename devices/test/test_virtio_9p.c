@@ -30,7 +30,7 @@ static void open_device(uint64_t features, const char *suffix)
     strcpy(dir, "/tmp/hv-9p.XXXXXX");
     ck_assert(mkdtemp(dir) != NULL);
     snprintf(option, sizeof(option), "%s:/mnt/src%s", dir, suffix);
-    ck_assert_int_eq(virtio_9p_create(option, loop, &v), 0);
+    ck_assert_int_eq(virtio_share_create(option, loop, &v), 0);
     driver_create(&d, v);
     driver_start(&d, features, 64);
 }
@@ -216,6 +216,11 @@ START_TEST(bad_option_is_told_in_one_line)
          "aaaaaaaaaa",
          "longer than a mount tag may be", -EINVAL},
         {"", "--share: ", -EINVAL},
+        {"/tmp:/mnt,via=nfs", "--share: via=nfs", -EINVAL},
+        {"/tmp:/a/tag/of/more/than/thirty-six/bytes/x,via=virtiofs",
+         "longer than a mount tag may be", -EINVAL},
+        {"/nonexistent:/mnt,via=virtiofs", "/nonexistent: cannot open", -ENOENT},
+        {"/etc/passwd:/mnt,via=virtiofs", "/etc/passwd: not a directory", -ENOTDIR},
     };
     struct loop *loop = loop_create();
 
@@ -225,7 +230,7 @@ START_TEST(bad_option_is_told_in_one_line)
         int err;
 
         said[0] = '\0';
-        err = virtio_9p_create(bad[i].text, loop, &v);
+        err = virtio_share_create(bad[i].text, loop, &v);
 
         ck_assert_int_eq(err, bad[i].err);
         ck_assert_msg(strstr(said, bad[i].part) != NULL, "%s: %s", bad[i].text, said);

@@ -23,14 +23,13 @@
 #include "devices/core/loop.h"
 #include "devices/core/util.h"
 #include "devices/fs/p9.h"
-#include "devices/virtio/models.h"
+#include "devices/virtio/share.h"
 #include "devices/virtio/virtio.h"
 
 #define DEVICE_ID   9
 #define QUEUE_SIZE  128
 #define SLOTS       64
 #define F_MOUNT_TAG UINT64_C(1) /* the configuration: length in two bytes, then the tag */
-#define TAG_MAX     (VIRTIO_MAX_CONFIG - 2)
 
 struct slot {
     struct slot *next;
@@ -61,23 +60,6 @@ struct share {
     int event; /* eventfd: something is on `done`; owned */
     struct loop_watch *watch;
 };
-
-struct share_config {
-    char *dir;
-};
-
-static const struct param_row rows[] = {
-    {.key = "dir",
-     .arg = "HOST:GUEST[:rw]",
-     .type = PARAM_STRING,
-     .offset = offsetof(struct share_config, dir),
-     .required = true,
-     .help =
-         "Directory of the host; its mount tag, by custom the place in the guest; rw: writable"},
-    {.key = NULL},
-};
-
-const struct params virtio_9p_params = {rows, sizeof(struct share_config), "dir"};
 
 static struct share *share_of(struct virtio *v)
 {
@@ -327,50 +309,11 @@ static void set_tag(struct virtio *v, const char *tag)
     v->config_len = (unsigned)(2 + len);
 }
 
-/* HOST:GUEST[:rw], cut in place. The host's path may have colons in it, the tag not. */
-static int split(char *text, char **host, char **tag, bool *writable)
+int virtio_9p_create(const struct share_dir *dir, struct loop *loop, struct virtio **out)
 {
-    char *colon = strrchr(text, ':');
+    struct share *s = calloc(1, sizeof(*s));
+    int err;
 
-    *writable = colon && strcmp(colon, ":rw") == 0;
-    if (colon && (*writable || strcmp(colon, ":ro") == 0)) {
-        *colon = '\0';
-        colon = strrchr(text, ':');
-    }
-    if (!colon || colon == text || colon[1] == '\0') {
-        log_error("--share %s: HOST:GUEST is asked for, and :rw behind it if the guest may write "
-                  "(--share src:/src:rw)",
-                  text);
-        return -EINVAL;
-    }
-    *colon = '\0';
-    *host = text;
-    *tag = colon + 1;
-    if (strlen(*tag) <= TAG_MAX)
-        return 0;
-    log_error("--share %s: %s: longer than a mount tag may be (%d bytes)", *host, *tag, TAG_MAX);
-    return -EINVAL;
-}
-
-static void explain(const char *host, int err)
-{
-    if (err == -ENOTDIR)
-        log_error("--share %s: not a directory (share the directory it is in)", host);
-    else
-        log_error("--share %s: cannot open: %s%s", host, strerror(-err),
-                  err == -ENOENT ? " (check the path)" : "");
-}
-
-static int create(char *text, struct loop *loop, struct virtio **out)
-{
-    char *host, *tag;
-    bool writable;
-    struct share *s;
-    int err = split(text, &host, &tag, &writable);
-
-    if (err)
-        return err;
-    s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
     virtio_init(&s->v, &share_ops, 1, QUEUE_SIZE, F_MOUNT_TAG);
@@ -379,14 +322,14 @@ static int create(char *text, struct loop *loop, struct virtio **out)
     list_init(&s->todo);
     list_init(&s->done);
     s->event = -1;
-    set_tag(&s->v, tag);
-    err = p9_create(host, writable, &s->server);
+    set_tag(&s->v, dir->tag);
+    err = p9_create(dir->host, dir->writable, &s->server);
     if (err) {
-        explain(host, err);
+        share_explain(dir, err);
     } else {
         err = start(s, loop);
         if (err)
-            log_error("--share %s: cannot start: %s", host, strerror(-err));
+            log_error("--share %s: cannot start: %s", dir->host, strerror(-err));
     }
     if (err) {
         virtio_destroy(&s->v);
@@ -394,19 +337,4 @@ static int create(char *text, struct loop *loop, struct virtio **out)
     }
     *out = &s->v;
     return 0;
-}
-
-int virtio_9p_create(const char *text, struct loop *loop, struct virtio **out)
-{
-    struct share_config config;
-    char why[200];
-    int err = params_parse(&virtio_9p_params, text, &config, why, sizeof(why));
-
-    if (err) {
-        log_error("--share: %s", why);
-        return err;
-    }
-    err = create(config.dir, loop, out);
-    params_free(&virtio_9p_params, &config);
-    return err;
 }

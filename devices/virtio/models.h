@@ -26,8 +26,8 @@ int virtio_console_create(const char *text, struct loop *loop, struct virtio **o
 /* How many ports of such an option read this process's stdin; 0 for an option that is wrong. */
 unsigned virtio_console_stdin_readers(const char *text);
 
-extern const struct params virtio_9p_params; /* --share */
-int virtio_9p_create(const char *text, struct loop *loop, struct virtio **out);
+extern const struct params virtio_share_params; /* --share */
+int virtio_share_create(const char *text, struct loop *loop, struct virtio **out);
 
 extern const struct params virtio_blk_params; /* --disk */
 int virtio_blk_create(const char *text, struct loop *loop, struct virtio **out);
