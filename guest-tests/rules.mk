@@ -4,7 +4,7 @@
 GUEST   := build/guest/x86_64
 BED     := build/testbed
 GUEST_FILES := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio initrd-virtio.cpio root.img \
-               standard/vmlinuz standard/vmlinux standard/initrd-9p.cpio)
+               initrd-virtiofs.cpio standard/vmlinuz standard/vmlinux standard/initrd-9p.cpio)
 # The virtio drivers of Debian's cloud kernel, in an order in which they load.
 VIRTIO_MODULES := virtio/virtio_ring virtio/virtio virtio/virtio_mmio virtio/virtio_pci_modern_dev \
                virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk net/net_failover \
@@ -13,6 +13,9 @@ VIRTIO_MODULES := virtio/virtio_ring virtio/virtio virtio/virtio_mmio virtio/vir
 SHARE_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio \
                drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci \
                fs/netfs/netfs fs/fscache/fscache net/9p/9pnet net/9p/9pnet_virtio fs/9p/9p
+# Those with which Debian's cloud kernel does.
+VIRTIOFS_MODULES := virtio/virtio_ring virtio/virtio virtio/virtio_mmio virtio/virtio_pci_modern_dev \
+               virtio/virtio_pci_legacy_dev virtio/virtio_pci
 IMAGES  := guest-tests/images
 # What the box loads, in the order of guest-tests/testbed/init.
 BED_MODULES := drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio \
@@ -80,6 +83,17 @@ $(GUEST)/initrd-virtio.cpio: $(IMAGES)/init $(IMAGES)/make-initrd build/cache/li
 	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/modules/$$n.ko; n=$$((n + 1)); \
 	done; \
 	$(IMAGES)/make-initrd $@ init=$< "$$@"
+
+$(GUEST)/initrd-virtiofs.cpio: $(IMAGES)/init $(IMAGES)/make-initrd $(IMAGES)/virtiofs-tests.sh \
+                               build/cache/linux-cloud-amd64/vmlinuz guest-tests/rules.mk | deps-test
+	@echo "  CPIO  $@"
+	@mkdir -p $(@D)/virtiofs
+	$(Q)n=10; set --; tree=build/cache/linux-cloud-amd64/modules/kernel; \
+	for m in $(VIRTIOFS_MODULES:%=drivers/%) fs/fuse/fuse fs/fuse/virtiofs; do \
+	    strip --strip-debug -o $(@D)/virtiofs/$$n.ko $$tree/$$m.ko || exit; \
+	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/virtiofs/$$n.ko; n=$$((n + 1)); \
+	done; \
+	$(IMAGES)/make-initrd $@ init=$< tests/virtiofs-tests.sh=$(IMAGES)/virtiofs-tests.sh "$$@"
 
 # Static: the guest has no libraries.
 $(GUEST)/fs-cases: $(wildcard $(IMAGES)/fs-cases/*.[ch])
