@@ -23,7 +23,7 @@ LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--gc-sections,--as-needed,-z,relro,-z
 # Static: fewer pages touched and fewer files looked for when hv starts.
 LIBS    := -Wl,-Bstatic -ljansson -luring -Wl,-Bdynamic
 
-SRC     := $(wildcard hv/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c devices/virtio/*.c \
+SRC     := $(wildcard hv/*.c hv/command/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c devices/virtio/*.c \
            devices/block/*.c devices/fs/*.c devices/net/*.c devices/pci/*.c firmware/*.c)
 OBJ     := $(SRC:%.c=$(B)/obj/%.o)
 OBJ     += $(B)/obj/firmware/init/image.o

@@ -19,6 +19,7 @@
 #define CONFIG_MIN_MEMORY   (UINT64_C(16) << 20)
 #define CONFIG_MAX_SET_REGS 16
 #define CONFIG_MAX_VIRTIO   16 /* devices of one kind */
+#define CONFIG_MAX_ENV      64
 
 enum machine_bus { BUS_MMIO, BUS_PCI };
 
@@ -26,8 +27,8 @@ enum memory_backing { BACKING_THP, BACKING_HUGE_2M, BACKING_HUGE_1G };
 
 /* Strings and arrays are owned; free with config_free. A zeroed struct is valid and empty. */
 struct vm_config {
-    char *kernel;                     /* -k; NULL: not given */
-    char *initrd[CONFIG_MAX_INITRDS]; /* -i, in order */
+    char *kernel;                         /* -k; NULL: not given */
+    char *initrd[CONFIG_MAX_INITRDS + 1]; /* -i, in order; one more for that of a command */
     unsigned initrd_count;
     char *append;                  /* -a; added to the default command line */
     char *cmdline;                 /* --cmdline; replaces it */
@@ -46,9 +47,19 @@ struct vm_config {
     char *set_regs[CONFIG_MAX_SET_REGS]; /* --set-reg NAME=VALUE, checked by hv/arch */
     unsigned set_reg_count;
     /* Virtio devices: the values of --disk, --net, ..., each a list of key=value. */
-    char *disk[CONFIG_MAX_VIRTIO], *net[CONFIG_MAX_VIRTIO], *share[CONFIG_MAX_VIRTIO], *rng[1],
-        *balloon[1], *virtio_console[1];
+    char *disk[CONFIG_MAX_VIRTIO], *net[CONFIG_MAX_VIRTIO], *rng[1], *balloon[1],
+        *virtio_console[1];
+    char *share[CONFIG_MAX_VIRTIO + 1]; /* one more for the root of a command */
     unsigned disk_count, net_count, share_count, rng_count, balloon_count, virtio_console_count;
+    /* What stands behind "--": a command for the guest, and what it finds there. */
+    char **command; /* the program and its arguments; NULL: none */
+    unsigned command_count;
+    size_t command_size;       /* bytes of all of them, each with its NUL */
+    char *rootfs;              /* --rootfs; NULL: "/" */
+    char *cwd;                 /* --cwd; NULL: see hv/command/plan.h */
+    char *env[CONFIG_MAX_ENV]; /* --env NAME=VALUE, or NAME: the host's value */
+    unsigned env_count;
+    char *modules;        /* --modules; NULL: looked for */
     enum machine_bus bus; /* --bus mmio|pci */
     char *virtio;         /* --virtio; NULL: not given */
     bool coalesce;        /* --coalesce on|off: batch serial output in the kernel */

@@ -124,7 +124,7 @@ static int check_row(const struct option_row *row, const struct vm_config *confi
     for (unsigned i = 0; !err && (text = row->type->format(row, config, i, buf)); i++) {
         err = row->type->set(row, &scratch, text, &why);
         if (err)
-            log_error("--%s %s: %s", row->name, text, why.text);
+            log_error("--%s %s: %s", option_word(row), text, why.text);
     }
     option_clear(row, &scratch);
     return err;
@@ -137,5 +137,7 @@ int config_validate(const struct vm_config *config)
     for (unsigned i = 0; !err && i < option_row_count; i++)
         if (option_rows[i].type)
             err = check_row(&option_rows[i], config);
-    return err ? err : check_stdin_once(config);
+    if (!err)
+        err = check_stdin_once(config);
+    return err ? err : check_command(config);
 }

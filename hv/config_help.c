@@ -12,6 +12,7 @@
 
 static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_BOOT] = "What to boot",
+    [GROUP_COMMAND] = "A command in the guest",
     [GROUP_MACHINE] = "The machine",
     [GROUP_DEVICES] = "Virtio devices (hv help devices lists their keys)",
     [GROUP_CONSOLE] = "Console, deadline, result",
@@ -49,7 +50,7 @@ static void print_row(FILE *out, const struct option_row *row)
     fputs("  ", out);
     if (row->letter)
         fprintf(out, "-%c, ", row->letter);
-    fprintf(out, "--%s%s%s\n", row->name, row->arg ? " " : "", row->arg ? row->arg : "");
+    fprintf(out, "--%s%s%s\n", option_word(row), row->arg ? " " : "", row->arg ? row->arg : "");
     snprintf(text, sizeof(text), "%s%s%s%s", row->help, row->initial ? " Default: " : "",
              row->initial ? row->initial : "", row->initial ? "." : "");
     print_wrapped(out, text);
@@ -61,13 +62,15 @@ void config_print_help(FILE *out)
     fputs("Boots a kernel in a new virtual machine and stays until it ends.\n"
           "\n"
           "Examples:\n"
+          "  hv run -k /boot/vmlinuz -- uname -a\n"
+          "  hv run -k bzImage --share build:/build:rw --cwd /build -- make check\n"
           "  hv run -k /boot/vmlinuz -i /boot/initrd.img -m 1G -c 2\n"
           "  hv run -k bzImage -i test.cpio -a \"panic=-1\" --timeout 60 --result r.json\n"
           "  hv run -k vmlinux --console boot.log < /dev/null\n"
           "  hv run -k bzImage -i initrd -d file=root.img -n user -a root=/dev/vda\n"
           "  hv run -k bzImage -m 2G --print-config > vm.json; hv run --config vm.json\n"
           "\n"
-          "Usage: hv run -k KERNEL [OPTION]...\n"
+          "Usage: hv run -k KERNEL [OPTION]... [-- CMD [ARG]...]\n"
           "       hv run --config FILE [OPTION]...\n",
           out);
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
@@ -103,7 +106,7 @@ static void print_row_roff(FILE *out, const struct option_row *row)
     if (row->letter)
         fprintf(out, "\\fB\\-%c\\fR, ", row->letter);
     fputs("\\fB\\-\\-", out);
-    print_roff(out, row->name);
+    print_roff(out, option_word(row));
     fputs("\\fR", out);
     if (row->arg) {
         fputs(" \\fI", out);
@@ -141,7 +144,7 @@ void config_print_options_plain(FILE *out)
         const struct option_row *row = &option_rows[i];
         const char *arg = row->arg ? row->arg : "";
 
-        fprintf(out, "--%s %s\n", row->name, arg);
+        fprintf(out, "--%s %s\n", option_word(row), arg);
         if (row->letter)
             fprintf(out, "-%c %s\n", row->letter, arg);
     }

@@ -80,7 +80,7 @@ static json_t *config_to_json(const struct vm_config *config)
         if (!err && value && json_object_set_new(object, row->key, value))
             err = -ENOMEM;
         if (err) {
-            log_error("--print-config: --%s: %s", row->name,
+            log_error("--print-config: --%s: %s", option_word(row),
                       err == -EILSEQ ? "not UTF-8, which JSON cannot hold" : strerror(-err));
             json_decref(object);
             object = NULL;

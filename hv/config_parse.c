@@ -36,7 +36,8 @@ static int unknown_long(const char *word, size_t len)
     if (len < sizeof(name))
         memcpy(name, word, len);
     for (unsigned i = 0; i < option_row_count; i++)
-        nearest_offer(&nearest, option_rows[i].name);
+        if (option_rows[i].role != ROLE_COMMAND)
+            nearest_offer(&nearest, option_rows[i].name);
     if (nearest.best)
         log_error("--%.*s: unknown option (did you mean --%s?); " SEE_HELP, (int)len, word,
                   nearest.best);
@@ -122,17 +123,25 @@ static int read_letters(struct command_line *line, const char *letters)
     return 0;
 }
 
+/* What follows is the guest's: nothing of it is an option of hv. */
+static int read_command(struct command_line *line)
+{
+    const struct option_row *row = option_command();
+
+    if (line->next == line->argc) {
+        log_error("--: no command follows (add one, like -- ls, or leave out the --)");
+        return -EINVAL;
+    }
+    while (line->next < line->argc)
+        line->settings[line->count++] = (struct setting){row, line->argv[line->next++]};
+    return 0;
+}
+
 /* "-" alone is a word: hv reads no kernel from stdin. */
 static int read_word(struct command_line *line, const char *word)
 {
-    if (strcmp(word, "--") == 0) {
-        if (line->next == line->argc)
-            return 0;
-        log_error("-- %s: running a command in the guest is not there yet; give the kernel what "
-                  "to run with -a",
-                  line->argv[line->next]);
-        return -EINVAL;
-    }
+    if (strcmp(word, "--") == 0)
+        return read_command(line);
     if (strncmp(word, "--", 2) == 0)
         return read_long(line, word + 2);
     if (word[0] == '-' && word[1])
@@ -158,7 +167,7 @@ static int apply(struct vm_config *config, const struct command_line *line)
         cleared |= bit;
         err = option_set(s->row, config, s->value, &why);
         if (err) {
-            log_error("--%s %s: %s", s->row->name, s->value, why.text);
+            log_error("--%s %s: %s", option_word(s->row), s->value, why.text);
             return err;
         }
     }

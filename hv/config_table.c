@@ -92,6 +92,54 @@ const struct option_row option_rows[] = {
      .check = check_set_reg,
      .help = "Changes a register of vCPU 0 before its first instruction, to see what a kernel or "
              "the processor makes of it: rip=0x100000. May be repeated."},
+    {.name = "command",
+     .arg = "CMD [ARG]...",
+     .key = "command",
+     .role = ROLE_COMMAND,
+     .group = GROUP_COMMAND,
+     .type = &type_words,
+     LIST(command, command_count),
+     .help = "Run CMD in the guest instead of waiting for what the kernel does: as root, with this "
+             "machine's files, which it may change in the guest's memory only. hv ends with its "
+             "exit status. The kernel's console is not shown unless --console is given."},
+    {.name = "rootfs",
+     .arg = "DIR",
+     .key = "rootfs",
+     .group = GROUP_COMMAND,
+     .type = &type_string,
+     FIELD(rootfs),
+     .check = check_not_empty,
+     .help = "The directory of the host that the command sees as /. What it writes there stays in "
+             "the guest's memory. Default: /."},
+    {.name = "cwd",
+     .arg = "DIR",
+     .key = "cwd",
+     .group = GROUP_COMMAND,
+     .type = &type_string,
+     FIELD(cwd),
+     .check = check_cwd,
+     .help = "The directory in which the command starts. Default: the one hv was started in, or / "
+             "with a --rootfs other than /."},
+    {.name = "env",
+     .arg = "NAME[=VALUE]",
+     .key = "env",
+     .group = GROUP_COMMAND,
+     .type = &type_list,
+     LIST(env, env_count),
+     .max = CONFIG_MAX_ENV,
+     .check = check_env,
+     .help = "Sets a variable for the command; without a value, to what it is here. May be "
+             "repeated. PATH, TERM, LANG, LC_* and HOME are passed in any case."},
+    {.name = "modules",
+     .arg = "DIR",
+     .key = "modules",
+     .group = GROUP_COMMAND,
+     .type = &type_string,
+     FIELD(modules),
+     .check = check_not_empty,
+     .help = "The kernel's modules: a directory with modules.dep, or one with such a directory in "
+             "lib/modules/RELEASE or RELEASE. Default: modules or lib/modules/RELEASE beside the "
+             "kernel, then /lib/modules/RELEASE."},
     {.name = "mode",
      .arg = "MODE",
      .key = "mode",
@@ -113,7 +161,8 @@ const struct option_row option_rows[] = {
      .multiple = 4096,
      .initial = "256M",
      .help = "RAM of the guest. A bare number is MiB; K M G T (or KiB ...) are powers of 1024, KB "
-             "MB GB TB of 1000, B is bytes."},
+             "MB GB TB of 1000, B is bytes. With a command 1G unless given, where this machine has "
+             "twice that."},
     {.name = "cpus",
      .letter = 'c',
      .arg = "N",
@@ -199,8 +248,8 @@ const struct option_row option_rows[] = {
      .max = CONFIG_MAX_VIRTIO,
      .check = check_share,
      .help = "A directory of the host for the guest (virtio-9p), read-only unless it ends in :rw. "
-             "GUEST is the mount tag: mount -t 9p -o trans=virtio,version=9p2000.L GUEST "
-             "DIRECTORY. May be repeated."},
+             "With a command it is mounted at GUEST. Without one GUEST is the mount tag: mount -t "
+             "9p -o trans=virtio,version=9p2000.L GUEST DIRECTORY. May be repeated."},
     {.name = "bus",
      .arg = "mmio|pci",
      .key = "bus",
@@ -316,7 +365,8 @@ static_assert(ARRAY_SIZE(option_rows) <= 64, "vm_config.given has no bit left");
 const struct option_row *option_by_name(const char *name, size_t len)
 {
     for (unsigned i = 0; i < option_row_count; i++)
-        if (strlen(option_rows[i].name) == len && memcmp(option_rows[i].name, name, len) == 0)
+        if (option_rows[i].role != ROLE_COMMAND && strlen(option_rows[i].name) == len &&
+            memcmp(option_rows[i].name, name, len) == 0)
             return &option_rows[i];
     return NULL;
 }
@@ -335,6 +385,20 @@ const struct option_row *option_by_key(const char *key)
         if (option_rows[i].key && strcmp(option_rows[i].key, key) == 0)
             return &option_rows[i];
     return NULL;
+}
+
+const struct option_row *option_command(void)
+{
+    const struct option_row *row = option_rows;
+
+    while (row->role != ROLE_COMMAND)
+        row++;
+    return row;
+}
+
+const char *option_word(const struct option_row *row)
+{
+    return row->role == ROLE_COMMAND ? "" : row->name;
 }
 
 int option_set(const struct option_row *row, struct vm_config *config, const char *text,

@@ -50,10 +50,11 @@ struct option_type {
 };
 
 extern const struct option_type type_string, type_list, type_size, type_duration, type_count,
-    type_choice, type_mode, type_bool, type_uuid;
+    type_choice, type_mode, type_bool, type_uuid, type_words;
 
 enum option_group {
     GROUP_BOOT,
+    GROUP_COMMAND,
     GROUP_MACHINE,
     GROUP_DEVICES,
     GROUP_CONSOLE,
@@ -61,7 +62,8 @@ enum option_group {
     GROUP_COUNT
 };
 
-enum option_role { ROLE_SETTING, ROLE_CONFIG_FILE, ROLE_HELP };
+/* ROLE_COMMAND: the words behind "--"; the row has a name for JSON only. */
+enum option_role { ROLE_SETTING, ROLE_CONFIG_FILE, ROLE_HELP, ROLE_COMMAND };
 
 struct option_row {
     const char *name; /* --NAME */
@@ -70,7 +72,7 @@ struct option_row {
     const char *key;  /* in JSON; NULL: not there */
     enum option_role role;
     enum option_group group;
-    const struct option_type *type; /* NULL unless ROLE_SETTING */
+    const struct option_type *type; /* NULL unless ROLE_SETTING or ROLE_COMMAND */
     size_t offset;                  /* of the value in struct vm_config */
     size_t count_offset;            /* lists: of the number of elements */
     uint64_t min, max, multiple;    /* numbers; lists: max elements; multiple 0: any */
@@ -89,6 +91,10 @@ extern const unsigned option_row_count; /* at most 64: vm_config.given has a bit
 const struct option_row *option_by_name(const char *name, size_t len);
 const struct option_row *option_by_letter(char letter);
 const struct option_row *option_by_key(const char *key);
+const struct option_row *option_command(void); /* the row of ROLE_COMMAND */
+
+/* What stands behind the dashes on the command line. */
+const char *option_word(const struct option_row *row);
 
 /* Sets one value and marks its row as given. */
 int option_set(const struct option_row *row, struct vm_config *config, const char *text,
@@ -107,6 +113,14 @@ int check_rng(const char *text, struct why *why);
 int check_share(const char *text, struct why *why);
 int check_balloon(const char *text, struct why *why);
 int check_virtio_console(const char *text, struct why *why);
+
+/* config_command.c. */
+int check_env(const char *text, struct why *why);
+int check_cwd(const char *text, struct why *why);
+
+/* That nothing is said about a command that is not there, and that what is shared with one says
+ * where it goes; -EINVAL and a line in the log otherwise. */
+int check_command(const struct vm_config *config);
 
 /* That no two options read stdin; -EINVAL and a line in the log otherwise. */
 int check_stdin_once(const struct vm_config *config);

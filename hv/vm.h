@@ -60,7 +60,7 @@ struct vm {
     struct console_watch watch;
     struct vm_device device[VM_MAX_DEVICES];
     unsigned device_count;
-    struct vm_virtio virtio[CONFIG_MAX_VIRTIO * 3 + 3];
+    struct vm_virtio virtio[CONFIG_MAX_VIRTIO * 3 + 4];
     unsigned virtio_count;
     struct arch_vm *arch; /* owned; made by arch_load */
     struct vcpu *vcpu;    /* owned array */

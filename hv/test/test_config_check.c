@@ -56,6 +56,61 @@ START_TEST(memory_below_above_and_between_pages_is_refused)
 }
 END_TEST
 
+START_TEST(what_belongs_to_a_command_is_refused_without_one)
+{
+    struct {
+        char **field;
+        unsigned *count;
+        const char *value;
+    } cases[] = {
+        {&w.config.rootfs, NULL, "/r"},
+        {&w.config.cwd, NULL, "/c"},
+        {&w.config.env[0], &w.config.env_count, "A=b"},
+        {&w.config.modules, NULL, "/m"},
+    };
+
+    start_valid();
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        *cases[i].field = strdup(cases[i].value);
+        if (cases[i].count)
+            *cases[i].count = 1;
+        invalid("is for a command, and none is given (add -- CMD)");
+        free(*cases[i].field);
+        *cases[i].field = NULL;
+        if (cases[i].count)
+            *cases[i].count = 0;
+    }
+    world_end(&w);
+}
+END_TEST
+
+static void share_with_command(const char *text)
+{
+    config_free(&w.config);
+    config_init(&w.config);
+    ck_assert_int_eq(PARSE(&w, "-kbz", "--share", text, "--", "ls"), 0);
+}
+
+START_TEST(shares_of_a_command_say_where_they_go)
+{
+    static const char *const bad[] = {"a:b", "a:/", "a://:rw", "\"a,b:c\""};
+    static const char *const good[] = {"a:/b", "a:/b:rw", "\"a,b:/c:ro\"", "dir=a,,b:/c"};
+
+    world_start(&w);
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        share_with_command(bad[i]);
+        invalid("an absolute path other than /");
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
+        share_with_command(good[i]);
+        ck_assert_int_eq(config_validate(&w.config), 0);
+    }
+    share_with_command("a");
+    invalid("HOST:GUEST is asked for");
+    world_end(&w);
+}
+END_TEST
+
 static void set_console(const char *serial, const char *virtio)
 {
     free(w.config.console);
@@ -158,12 +213,13 @@ START_TEST(table_names_letters_and_keys_are_unique)
     for (unsigned i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
 
-        ck_assert_ptr_eq(option_by_name(row->name, strlen(row->name)), row);
+        ck_assert_ptr_eq(option_by_name(row->name, strlen(row->name)),
+                         row->role == ROLE_COMMAND ? NULL : row);
         if (row->letter)
             ck_assert_ptr_eq(option_by_letter(row->letter), row);
         if (row->key)
             ck_assert_ptr_eq(option_by_key(row->key), row);
-        ck_assert_int_eq(row->type != NULL, row->role == ROLE_SETTING);
+        ck_assert_int_eq(row->type != NULL, row->role == ROLE_SETTING || row->role == ROLE_COMMAND);
     }
     ck_assert_ptr_null(option_by_letter('\0'));
     ck_assert_ptr_null(option_by_name("", 0));
@@ -203,7 +259,9 @@ START_TEST(help_shows_examples_first_and_every_option)
     for (unsigned i = 0; i < option_row_count; i++) {
         char option[64];
 
-        snprintf(option, sizeof(option), "--%s", option_rows[i].name);
+        snprintf(option, sizeof(option), "  --%s", option_word(&option_rows[i]));
+        if (option_rows[i].letter)
+            snprintf(option, sizeof(option), "--%s", option_word(&option_rows[i]));
         ck_assert_msg(strstr(text, option) != NULL, "%s is not in the help", option);
     }
     for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
@@ -231,6 +289,8 @@ int main(void)
         CASE(the_defaults_lack_only_a_kernel),
         CASE(a_zeroed_configuration_is_refused),
         CASE(memory_below_above_and_between_pages_is_refused),
+        CASE(what_belongs_to_a_command_is_refused_without_one),
+        CASE(shares_of_a_command_say_where_they_go),
         CASE(two_readers_of_stdin_are_refused),
         CASE(cpu_counts_out_of_range_are_refused),
         CASE(enums_beyond_their_names_are_refused),

@@ -62,6 +62,8 @@ START_TEST(every_option_survives_the_round_trip)
     ROUND_TRIP("--entry=linux32", "--hugepages=1G", "--mode=pv", "--coalesce=off", "-v");
     ROUND_TRIP("--entry=multiboot", "--hugepages=2M", "--coalesce=on");
     ROUND_TRIP("--name=a.b-c_D9", "--uuid=00000000-0000-0000-0000-0000000000ff");
+    ROUND_TRIP("-kbz", "--", "sh", "-c", "", "a \"b\"");
+    ROUND_TRIP("--rootfs=r", "--cwd=/d", "--env=A=", "--env=B", "--modules=m", "--", "x");
     ROUND_TRIP("--set-reg=rip=1", "--set-reg=rsp=0x10", "--result=r", "--console=./none");
     world_end(&w);
 }
@@ -164,6 +166,25 @@ START_TEST(a_list_replaces_the_one_before)
     ck_assert_int_eq(config_read_json(&w.config, path), 0);
     ck_assert_uint_eq(w.config.initrd_count, 1);
     ck_assert_str_eq(w.config.initrd[0], "c");
+    world_end(&w);
+}
+END_TEST
+
+START_TEST(a_command_on_the_command_line_replaces_that_of_the_file)
+{
+    static const char text[] = "{\"command\": [\"a\", \"b\"], \"cwd\": \"/c\"}";
+    const char *path;
+
+    world_start(&w);
+    path = world_file(&w, text, strlen(text));
+    ck_assert_int_eq(PARSE(&w, "--config", path), 0);
+    ck_assert_uint_eq(w.config.command_count, 2);
+    ck_assert_int_eq(PARSE(&w, "--config", path, "--", "x"), 0);
+    ck_assert_uint_eq(w.config.command_count, 1);
+    ck_assert_str_eq(w.config.command[0], "x");
+    ck_assert_str_eq(w.config.cwd, "/c");
+    refused("{\"command\": \"ls\"}", ":1: ", "\"command\": must be an array of strings");
+    refused("{\"command\": [\"\"]}", ":1: ", "the command must not be empty");
     world_end(&w);
 }
 END_TEST
@@ -339,6 +360,7 @@ int main(void)
         CASE(a_full_disk_is_an_error_of_writing),
         CASE(numbers_mean_what_they_mean_on_the_command_line),
         CASE(a_list_replaces_the_one_before),
+        CASE(a_command_on_the_command_line_replaces_that_of_the_file),
         CASE(unknown_keys_are_refused_with_their_line),
         CASE(values_of_the_wrong_type_are_refused_with_their_line),
         CASE(values_out_of_range_are_refused_with_their_line),

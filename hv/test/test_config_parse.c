@@ -1,4 +1,6 @@
 /* The command line of `hv run`: every option good and bad, and how options meet each other. */
+#include <errno.h>
+
 #include "hv/mode.h"
 #include "hv/test/config_world.h"
 #include "hv/test/run_suite.h"
@@ -133,8 +135,66 @@ START_TEST(words_that_are_no_options_are_refused)
     REFUSED(&w, "\"bz\": not an option (a kernel is given with -k)", "bz");
     REFUSED(&w, "\"-\": not an option", "-");
     REFUSED(&w, "\"\": not an option", "");
-    REFUSED(&w, "-- ls: running a command in the guest is not there yet", "-kbz", "--", "ls");
-    ck_assert_int_eq(PARSE(&w, "-kbz", "--"), 0);
+    world_end(&w);
+}
+END_TEST
+
+START_TEST(what_follows_two_dashes_is_the_command)
+{
+    world_start(&w);
+    ck_assert_int_eq(PARSE(&w, "-kbz", "--", "ls", "-k", "--", "", "--help"), 0);
+    ck_assert_uint_eq(w.config.command_count, 5);
+    ck_assert_str_eq(w.config.command[0], "ls");
+    ck_assert_str_eq(w.config.command[1], "-k");
+    ck_assert_str_eq(w.config.command[2], "--");
+    ck_assert_str_eq(w.config.command[3], "");
+    ck_assert_str_eq(w.config.command[4], "--help");
+    ck_assert_uint_eq(w.config.command_size, 3 + 3 + 3 + 1 + 7);
+    ck_assert_int_eq(config_validate(&w.config), 0);
+    REFUSED(&w, "--: no command follows", "-kbz", "--");
+    REFUSED(&w, "-- : the command must not be empty", "-kbz", "--", "");
+    REFUSED(&w, "--command: unknown option", "--command", "ls");
+    world_end(&w);
+}
+END_TEST
+
+START_TEST(a_command_is_as_long_as_the_guest_can_be_told)
+{
+    static char *argv[70002];
+    int argc = 0;
+
+    world_start(&w);
+    argv[argc++] = (char *)"run";
+    argv[argc++] = (char *)"--";
+    while (argc < 70002)
+        argv[argc++] = (char *)"0123456789012345678901234567";
+    ck_assert_int_eq(config_parse_run(&w.config, argc, argv), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(w.message, "too long (at most 2097152 bytes in all)"));
+    config_free(&w.config);
+    config_init(&w.config);
+    ck_assert_int_eq(config_parse_run(&w.config, 69905, argv), 0);
+    ck_assert_uint_eq(w.config.command_count, 69903);
+    world_end(&w);
+}
+END_TEST
+
+START_TEST(options_of_a_command_need_one)
+{
+    world_start(&w);
+    ck_assert_int_eq(PARSE(&w, "-kbz", "--rootfs", "r", "--cwd=/d", "--env", "A=b", "--env=C",
+                           "--modules", "m", "--share=a:/b:rw", "--", "x"),
+                     0);
+    ck_assert_str_eq(w.config.rootfs, "r");
+    ck_assert_str_eq(w.config.cwd, "/d");
+    ck_assert_uint_eq(w.config.env_count, 2);
+    ck_assert_str_eq(w.config.env[0], "A=b");
+    ck_assert_str_eq(w.config.env[1], "C");
+    ck_assert_str_eq(w.config.modules, "m");
+    ck_assert_int_eq(config_validate(&w.config), 0);
+    REFUSED(&w, "--rootfs : must not be empty", "--rootfs=");
+    REFUSED(&w, "--cwd d: not an absolute path", "--cwd=d");
+    REFUSED(&w, "--env =x: not NAME=VALUE", "--env==x");
+    REFUSED(&w, "--env : not NAME=VALUE", "--env=");
     world_end(&w);
 }
 END_TEST
@@ -304,6 +364,9 @@ int main(void)
         CASE(every_entry_and_page_size_has_its_name),
         CASE(unknown_options_name_the_nearest),
         CASE(words_that_are_no_options_are_refused),
+        CASE(what_follows_two_dashes_is_the_command),
+        CASE(a_command_is_as_long_as_the_guest_can_be_told),
+        CASE(options_of_a_command_need_one),
         CASE(missing_and_superfluous_values_are_refused),
         CASE(an_option_given_twice_is_refused),
         CASE(numbers_out_of_range_say_the_limit),

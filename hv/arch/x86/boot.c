@@ -44,7 +44,7 @@ struct boot {
     struct memmap_entry map[MEMMAP_MAX_ENTRIES];
     unsigned map_count;
     struct initrd initrd;
-    struct boot_module module[CONFIG_MAX_INITRDS];
+    struct boot_module module[CONFIG_MAX_INITRDS + 1];
     uint64_t rsdp_gpa;
 };
 
@@ -232,7 +232,7 @@ static char *multiboot_cmdline(const struct boot *b)
 
 static int build_multiboot(struct boot *b, uint8_t *buf, size_t cap)
 {
-    struct multiboot_module module[CONFIG_MAX_INITRDS];
+    struct multiboot_module module[CONFIG_MAX_INITRDS + 1];
     struct multiboot_x86 in = {.map = b->map,
                                .map_count = b->map_count,
                                .module = module,
