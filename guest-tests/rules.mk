@@ -4,7 +4,8 @@
 GUEST   := build/guest/x86_64
 BED     := build/testbed
 GUEST_FILES := $(addprefix $(GUEST)/,vmlinuz vmlinux initrd.cpio initrd-virtio.cpio root.img \
-               initrd-virtiofs.cpio standard/vmlinuz standard/vmlinux standard/initrd-9p.cpio)
+               initrd-virtiofs.cpio modules/modules.dep standard/vmlinuz standard/vmlinux \
+               standard/initrd-9p.cpio standard/modules/modules.dep)
 # The virtio drivers of Debian's cloud kernel, in an order in which they load.
 VIRTIO_MODULES := virtio/virtio_ring virtio/virtio virtio/virtio_mmio virtio/virtio_pci_modern_dev \
                virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk net/net_failover \
@@ -67,6 +68,20 @@ $(GUEST)/vmlinux $(GUEST)/standard/vmlinux: %/vmlinux: %/vmlinuz $(IMAGES)/extra
 	@echo "  ELF   $@"
 	$(Q)$(IMAGES)/extract-vmlinux $< $@
 
+# Where hv looks for the modules of a kernel: beside it.
+$(GUEST)/modules/modules.dep: build/cache/linux-cloud-amd64/modules/modules.dep
+$(GUEST)/standard/modules/modules.dep: build/cache/linux-amd64/modules/modules.dep
+$(GUEST)/modules/modules.dep $(GUEST)/standard/modules/modules.dep:
+	@mkdir -p $(dir $(@D))
+	$(Q)rm -rf $(@D) && ln -sr $(<D) $(@D)
+
+# Debian's packages make it when they are installed. depmod wants the place of an installed tree, but
+# takes any release for it; the paths that it writes are relative.
+build/cache/linux-%/modules/modules.dep: build/cache/linux-%/vmlinuz | deps-test
+	@echo "  DEPMOD linux-image-$*"
+	$(Q)tree=$$(mktemp -d) && mkdir -p $$tree/lib/modules && ln -s $(abspath $(@D)) $$tree/lib/modules/1.0.0 && \
+	PATH=$$PATH:/sbin:/usr/sbin depmod -b $$tree 1.0.0 && rm -r $$tree
+
 $(GUEST)/initrd.cpio: $(IMAGES)/init $(IMAGES)/make-initrd | deps-test
 	@echo "  CPIO  $@"
 	@mkdir -p $(@D)
@@ -76,11 +91,11 @@ $(GUEST)/initrd.cpio: $(IMAGES)/init $(IMAGES)/make-initrd | deps-test
 $(GUEST)/initrd-virtio.cpio: $(IMAGES)/init $(IMAGES)/make-initrd build/cache/linux-cloud-amd64/vmlinuz \
                              guest-tests/rules.mk | deps-test
 	@echo "  CPIO  $@"
-	@mkdir -p $(@D)/modules
+	@mkdir -p $(@D)/stripped
 	$(Q)n=10; set --; tree=build/cache/linux-cloud-amd64/modules/kernel; \
 	for m in net/core/failover $(VIRTIO_MODULES:%=drivers/%); do \
-	    strip --strip-debug -o $(@D)/modules/$$n.ko $$tree/$$m.ko || exit; \
-	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/modules/$$n.ko; n=$$((n + 1)); \
+	    strip --strip-debug -o $(@D)/stripped/$$n.ko $$tree/$$m.ko || exit; \
+	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/stripped/$$n.ko; n=$$((n + 1)); \
 	done; \
 	$(IMAGES)/make-initrd $@ init=$< "$$@"
 
@@ -104,10 +119,10 @@ $(GUEST)/fs-cases: $(wildcard $(IMAGES)/fs-cases/*.[ch])
 $(GUEST)/standard/initrd-9p.cpio: $(IMAGES)/init $(IMAGES)/make-initrd $(IMAGES)/share-tests.sh $(GUEST)/fs-cases \
                                   build/cache/linux-amd64/vmlinuz guest-tests/rules.mk | deps-test
 	@echo "  CPIO  $@"
-	@mkdir -p $(@D)/modules
+	@mkdir -p $(@D)/stripped
 	$(Q)n=10; set --; for m in $(SHARE_MODULES); do \
-	    strip --strip-debug -o $(@D)/modules/$$n.ko build/cache/linux-amd64/modules/kernel/$$m.ko || exit; \
-	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/modules/$$n.ko; n=$$((n + 1)); \
+	    strip --strip-debug -o $(@D)/stripped/$$n.ko build/cache/linux-amd64/modules/kernel/$$m.ko || exit; \
+	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/stripped/$$n.ko; n=$$((n + 1)); \
 	done; \
 	$(IMAGES)/make-initrd $@ init=$(IMAGES)/init tests/share-tests.sh=$(IMAGES)/share-tests.sh \
 	    tests/fs-cases=$(GUEST)/fs-cases "$$@"
