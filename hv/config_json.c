@@ -64,6 +64,14 @@ static json_t *row_to_json(const struct option_row *row, const struct vm_config 
     return value;
 }
 
+/* What was made up is made up again by whoever reads the file. */
+static bool row_is_written(const struct option_row *row, const struct vm_config *config)
+{
+    bool made_up = row->only_if_given || (row->command_differs && config->command_count);
+
+    return row->key && (!made_up || option_given(row, config));
+}
+
 /* In the order of the table, which jansson keeps. */
 static json_t *config_to_json(const struct vm_config *config)
 {
@@ -74,7 +82,7 @@ static json_t *config_to_json(const struct vm_config *config)
         json_t *value;
         int err = 0;
 
-        if (!row->key || (row->only_if_given && !option_given(row, config)))
+        if (!row_is_written(row, config))
             continue;
         value = row_to_json(row, config, &err);
         if (!err && value && json_object_set_new(object, row->key, value))

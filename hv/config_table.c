@@ -128,8 +128,10 @@ const struct option_row option_rows[] = {
      LIST(env, env_count),
      .max = CONFIG_MAX_ENV,
      .check = check_env,
-     .help = "Sets a variable for the command; without a value, to what it is here. May be "
-             "repeated. PATH, TERM, LANG, LC_* and HOME are passed in any case."},
+     .help =
+         "Sets a variable for the command; without a value, to what it is here. May be "
+         "repeated. PATH, TERM, LANG, LC_* and, with this machine's files, HOME are passed in any "
+         "case."},
     {.name = "modules",
      .arg = "DIR",
      .key = "modules",
@@ -160,6 +162,7 @@ const struct option_row option_rows[] = {
      .max = MEMORY_MAX,
      .multiple = 4096,
      .initial = "256M",
+     .command_differs = true,
      .help = "RAM of the guest. A bare number is MiB; K M G T (or KiB ...) are powers of 1024, KB "
              "MB GB TB of 1000, B is bytes. With a command 1G unless given, where this machine has "
              "twice that."},
@@ -288,6 +291,7 @@ const struct option_row option_rows[] = {
      .check = check_not_empty,
      .initial = "stdio",
      .required = true,
+     .command_differs = true,
      .help = "Where the guest's serial port goes. A file is created or emptied; ./none is a file "
              "called none."},
     {.name = "console-limit",

@@ -80,8 +80,9 @@ struct option_row {
     const char *const *choices;     /* type_choice: names in the order of the enum, NULL-ended */
     int (*check)(const char *text, struct why *why); /* strings and list elements; may be NULL */
     const char *initial;                             /* what config_init sets; NULL: nothing */
-    bool required;      /* no value at all is an error of config_validate */
-    bool only_if_given; /* made up by config_init: --print-config must not freeze it */
+    bool required;        /* no value at all is an error of config_validate */
+    bool only_if_given;   /* made up by config_init: --print-config must not freeze it */
+    bool command_differs; /* a command makes another default, which the same is true of */
     const char *help;
 };
 

@@ -1,4 +1,4 @@
-/* --share values: see share.h. The rules of quoting are those of devices/core/params.h. */
+/* --share values: see share.h. */
 #include "hv/command/share.h"
 
 #include <errno.h>
@@ -6,75 +6,77 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * The first item's value, quotes and doubled commas resolved, into `out`, which has room for all of
- * the text. Returns where it ends: a comma or the end; NULL: a quote is never closed.
- */
-static const char *unquote(const char *at, char *out)
+#include "devices/core/params.h"
+
+struct share_keys {
+    char *dir;
+    unsigned via; /* enum share_via */
+};
+
+static const char *const vias[] = {
+    [SHARE_VIA_ANY] = "any", [SHARE_VIA_9P] = "9p", [SHARE_VIA_VIRTIOFS] = "virtiofs", NULL};
+
+/* The keys of the device (devices/table.c), whose values have been checked there. */
+static const struct param_row rows[] = {
+    {.key = "dir",
+     .arg = "HOST:GUEST[:rw]",
+     .type = PARAM_STRING,
+     .offset = offsetof(struct share_keys, dir),
+     .required = true},
+    {.key = "via",
+     .arg = "HOW",
+     .type = PARAM_CHOICE,
+     .offset = offsetof(struct share_keys, via),
+     .choices = vias,
+     .initial = "any"},
+    {.key = NULL},
+};
+
+static const struct params keys = {rows, sizeof(struct share_keys), "dir"};
+
+/* HOST:GUEST[:rw]; the host's path may have colons in it. Takes `dir`. */
+static int split(char *dir, struct share_value *out, char *why, size_t cap)
 {
-    char end = *at == '"' ? '"' : ',';
+    char *colon = strrchr(dir, ':');
 
-    if (end == '"')
-        at++;
-    for (; *at; *out++ = *at++) {
-        if (*at != end)
-            continue;
-        if (at[1] != end)
-            break;
-        at++;
-    }
-    *out = '\0';
-    if (end == ',')
-        return at;
-    return *at ? at + 1 : NULL;
-}
-
-static int refuse(char *why, size_t cap, const char *what)
-{
-    snprintf(why, cap, "%s", what);
-    return -EINVAL;
-}
-
-int share_parse(const char *text, struct share_value *out, char *why, size_t cap)
-{
-    const char *value = strncmp(text, "dir=", 4) == 0 ? text + 4 : text;
-    char *colon;
-
-    memset(out, 0, sizeof(*out));
-    out->host = malloc(strlen(text) + 1);
-    if (!out->host) {
-        refuse(why, cap, "out of memory");
-        return -ENOMEM;
-    }
-    out->rest = unquote(value, out->host);
-    if (!out->rest || (*out->rest && *out->rest != ','))
-        return refuse(why, cap, "the quotes do not match");
-    out->has_via = strstr(out->rest, ",via=") != NULL;
-    colon = strrchr(out->host, ':');
+    out->host = dir;
     out->writable = colon && strcmp(colon, ":rw") == 0;
     if (colon && (out->writable || strcmp(colon, ":ro") == 0)) {
         *colon = '\0';
-        colon = strrchr(out->host, ':');
+        colon = strrchr(dir, ':');
     }
-    if (!colon || colon == out->host || !colon[1])
-        return refuse(why, cap,
-                      "HOST:GUEST is asked for, and :rw behind it if the guest may write");
+    if (!colon || colon == dir || !colon[1]) {
+        snprintf(why, cap, "HOST:GUEST is asked for, and :rw behind it if the guest may write");
+        return -EINVAL;
+    }
     *colon = '\0';
     out->guest = strdup(colon + 1);
     if (out->guest)
         return 0;
-    refuse(why, cap, "out of memory");
+    snprintf(why, cap, "out of memory");
     return -ENOMEM;
+}
+
+int share_parse(const char *text, struct share_value *out, char *why, size_t cap)
+{
+    struct share_keys values;
+    int err = params_parse(&keys, text, &values, why, cap);
+
+    *out = (struct share_value){0};
+    if (err)
+        return err;
+    out->via = (enum share_via)values.via;
+    return split(values.dir, out, why, cap);
 }
 
 void share_free(struct share_value *share)
 {
     free(share->host);
     free(share->guest);
-    memset(share, 0, sizeof(*share));
+    *share = (struct share_value){0};
 }
 
-char *share_text(const char *host, const char *tag, bool writable, const char *rest)
+char *share_text(const char *host, const char *tag, bool writable, enum share_via via)
 {
     char *text = NULL;
     size_t len;
@@ -89,7 +91,9 @@ char *share_text(const char *host, const char *tag, bool writable, const char *r
             fputc('"', out);
         fputc(*host, out);
     }
-    fprintf(out, ":%s%s\"%s", tag, writable ? ":rw" : "", rest);
+    fprintf(out, ":%s%s\"", tag, writable ? ":rw" : "");
+    if (via != SHARE_VIA_ANY)
+        fprintf(out, ",via=%s", vias[via]);
     if (fclose(out) == 0)
         return text;
     free(text);

@@ -8,24 +8,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Who serves it. */
+enum share_via { SHARE_VIA_ANY, SHARE_VIA_9P, SHARE_VIA_VIRTIOFS };
+
 struct share_value {
     char *host, *guest; /* owned */
     bool writable;
-    bool has_via;     /* `rest` chooses who serves it */
-    const char *rest; /* borrowed from the text: what follows the first item, with its comma */
+    enum share_via via; /* ANY: the user said nothing */
 };
 
-/*
- * Takes "HOST:GUEST[:rw|:ro][,KEY=VALUE]..." apart. 0; -EINVAL with one line in `why`; -ENOMEM. In
- * any case share_free is allowed on *out.
- */
+/* Takes a value of --share apart. 0; -EINVAL or -ENOMEM with one line in `why`. share_free is
+ * allowed on *out in any case. */
 int share_parse(const char *text, struct share_value *out, char *why, size_t cap);
 void share_free(struct share_value *share);
 
-/*
- * The value of --share that offers `host` under the mount tag `tag`, with `rest` (may be "") behind
- * it. NULL: out of memory; the caller frees it.
- */
-char *share_text(const char *host, const char *tag, bool writable, const char *rest);
+/* The value of --share that offers `host` under the mount tag `tag`. NULL: out of memory; the
+ * caller frees it. */
+char *share_text(const char *host, const char *tag, bool writable, enum share_via via);
 
 #endif
