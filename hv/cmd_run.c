@@ -13,6 +13,7 @@
 #include "devices/core/loop.h"
 #include "hv/arch/arch.h"
 #include "hv/cmd.h"
+#include "hv/command/plan.h"
 #include "hv/config.h"
 #include "hv/console.h"
 #include "hv/report.h"
@@ -72,19 +73,22 @@ static void run_vm(struct vm *vm, struct outcome *outcome)
  * The result file is opened before anything can fail and written after everything: whoever reads it
  * never mistakes an older one for this run's.
  */
-static int run(const struct vm_config *config, uint64_t start_ns)
+static int run(struct vm_config *config, uint64_t start_ns)
 {
     struct outcome outcome = {.end = END_VMM_ERROR, .vcpu = -1, .detail = "could not start"};
     const char *emulated = arch_kvm_is_emulated();
     static struct vm vm;
-    int result = -1, built;
+    int result = -1, initrd = -1, built;
 
     if (config->result) {
         result = result_open(config->result);
         if (result < 0)
             return STATUS_HV_FAILED;
     }
-    built = vm_create(&vm, config, start_ns) == 0;
+    built = (!config->command_count || command_plan(config, &initrd) == 0) &&
+            vm_create(&vm, config, start_ns) == 0;
+    if (initrd >= 0)
+        close(initrd);
     if (built && emulated)
         log_warn("%s", emulated);
     if (built)
