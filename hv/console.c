@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,54 +12,8 @@
 
 #include "devices/core/chardev.h"
 #include "devices/core/log.h"
-#include "devices/core/util.h"
 #include "hv/console_watch.h"
-
-/* Written before raw mode is entered, read by the handler of a crash: hence not in a struct. */
-static struct termios cooked;
-static volatile sig_atomic_t terminal_is_raw;
-
-/* May run twice, and from a signal handler: the flag is cleared first. */
-static void restore_terminal(void)
-{
-    if (!terminal_is_raw)
-        return;
-    terminal_is_raw = 0;
-    tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
-}
-
-/* Async-signal-safe: tcsetattr and raise are. SA_RESETHAND makes the second one final. */
-static void crash_handler(int signal)
-{
-    restore_terminal();
-    raise(signal);
-}
-
-/*
- * ISIG off: Ctrl-C belongs to the guest. The crash handlers are set only now, so that sanitizers
- * and core dumps behave as usual where no terminal is at stake.
- */
-static int make_raw(void)
-{
-    static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
-    struct sigaction action = {.sa_handler = crash_handler, .sa_flags = (int)SA_RESETHAND};
-    struct termios raw;
-
-    if (tcgetattr(STDIN_FILENO, &cooked) < 0)
-        return -errno;
-    for (unsigned i = 0; i < ARRAY_SIZE(crashes); i++)
-        sigaction(crashes[i], &action, NULL);
-    atexit(restore_terminal);
-    raw = cooked;
-    cfmakeraw(&raw);
-    raw.c_oflag |= OPOST; /* hv's own messages end in "\n" only */
-    terminal_is_raw = 1;
-    if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0) {
-        terminal_is_raw = 0;
-        return -errno;
-    }
-    return 0;
-}
+#include "hv/terminal.h"
 
 size_t console_escape_filter(void *opaque, uint8_t *buf, size_t len)
 {
@@ -89,12 +42,6 @@ void console_print_help(void)
              "Ctrl-A Ctrl-A: send Ctrl-A");
 }
 
-/* A terminal that hv may read: one in the background would stop hv by SIGTTIN. */
-static bool stdin_is_our_terminal(void)
-{
-    return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
-}
-
 /* stdin may be anything: a terminal becomes raw, a pipe or file is read as the guest asks for it.
  */
 static void open_stdio(struct console *console)
@@ -103,7 +50,7 @@ static void open_stdio(struct console *console)
     console->in_fd = STDIN_FILENO;
     if (!isatty(STDIN_FILENO))
         return;
-    console->raw_wanted = stdin_is_our_terminal();
+    console->raw_wanted = terminal_is_ours(STDIN_FILENO);
     if (!console->raw_wanted)
         console->in_fd = -1;
 }
@@ -185,7 +132,7 @@ int console_open(struct console *console, const char *where, uint64_t limit, str
 
 int console_enter_raw(struct console *console)
 {
-    int err = console->raw_wanted ? make_raw() : 0;
+    int err = console->raw_wanted ? terminal_make_raw(true) : 0;
 
     if (err)
         log_error("--console stdio: the terminal refuses raw mode: %s", strerror(-err));
@@ -197,7 +144,7 @@ int console_enter_raw(struct console *console)
 void console_leave_raw(struct console *console)
 {
     if (console->raw)
-        restore_terminal();
+        terminal_restore();
     console->raw = false;
 }
 

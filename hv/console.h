@@ -2,8 +2,7 @@
  * The host's end of the console: which file descriptors the guest's serial port is connected to,
  * the terminal's raw mode, and the escape keys.
  *
- * The terminal is restored by console_close, at exit, and by a handler of the signals that a crash
- * raises, so that no way out of hv leaves it raw.
+ * How the terminal is restored on every way out: hv/terminal.h.
  */
 #ifndef HV_CONSOLE_H
 #define HV_CONSOLE_H

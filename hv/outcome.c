@@ -2,6 +2,7 @@
 #include "hv/outcome.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stddef.h>
 
 #include "devices/core/util.h"
@@ -28,7 +29,25 @@ const char *outcome_name(enum vm_end end)
     return ends[end].name;
 }
 
-int outcome_status(const struct outcome *outcome)
+int command_end_status(const struct command_end *end)
+{
+    switch (end->how) {
+    case COMMAND_EXITED:
+        return end->value;
+    case COMMAND_SIGNALLED:
+        return STATUS_SIGNAL_BASE + end->value;
+    case COMMAND_NO_EXEC:
+        return end->value == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
+    case COMMAND_FAILED:
+        return STATUS_HV_FAILED;
+    case COMMAND_NO_STATUS:
+        break;
+    }
+    return STATUS_GUEST_DIED;
+}
+
+/* Of the machine's end, whatever ran in it. */
+static int end_status(const struct outcome *outcome)
 {
     if (outcome->end == END_DEBUG_EXIT)
         return outcome->guest_status <= STATUS_GUEST_MAX ? (int)outcome->guest_status
@@ -36,4 +55,12 @@ int outcome_status(const struct outcome *outcome)
     if (outcome->end == END_SIGNAL)
         return STATUS_SIGNAL_BASE + outcome->signal;
     return ends[outcome->end].status;
+}
+
+int outcome_status(const struct outcome *outcome)
+{
+    int status = end_status(outcome);
+
+    return status == STATUS_OK && outcome->owes_status ? command_end_status(&outcome->command)
+                                                       : status;
 }

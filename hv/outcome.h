@@ -5,6 +5,7 @@
 #ifndef HV_OUTCOME_H
 #define HV_OUTCOME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum vm_end {
@@ -25,22 +26,47 @@ enum {
     STATUS_GUEST_MAX = 123, /* larger guest values are reported as this one */
     STATUS_DEADLINE = 124,
     STATUS_HV_FAILED = 125,
+    STATUS_CANNOT_EXECUTE = 126,
+    STATUS_NOT_FOUND = 127,
     STATUS_SIGNAL_BASE = 128,
     STATUS_GUEST_DIED = 255,
 };
 
+/* How a command in the guest ended. */
+enum command_how {
+    COMMAND_NO_STATUS, /* nobody said: the guest ended before it did */
+    COMMAND_EXITED,    /* value: 0 to 255 */
+    COMMAND_SIGNALLED, /* value: the signal, 1 to 64 */
+    COMMAND_NO_EXEC,   /* value: errno of execve */
+    COMMAND_FAILED,    /* it did not run, or hv lost it, by no fault of its own */
+};
+
+struct command_end {
+    enum command_how how;
+    int value;
+    char text[200]; /* for people, of NO_STATUS and FAILED; may be empty */
+};
+
 struct outcome {
     enum vm_end end;
-    uint32_t guest_status; /* END_DEBUG_EXIT: what the guest wrote, whole */
-    int signal;            /* END_SIGNAL: its number */
-    int vcpu;              /* which vCPU ended the run; -1: none in particular */
-    char detail[200];      /* one line for people; may be empty */
+    bool owes_status;           /* the guest was to run a command: `command` says how it ended */
+    struct command_end command; /* all zero: no status came */
+    uint32_t guest_status;      /* END_DEBUG_EXIT: what the guest wrote, whole */
+    int signal;                 /* END_SIGNAL: its number */
+    int vcpu;                   /* which vCPU ended the run; -1: none in particular */
+    char detail[200];           /* one line for people; may be empty */
 };
 
 /* "poweroff", "triple-fault", ...; "none" for END_NONE. */
 const char *outcome_name(enum vm_end end);
 
-/* The exit status of `hv run`. */
+/* The exit status that a command's end alone makes: that of `hv exec`. */
+int command_end_status(const struct command_end *end);
+
+/*
+ * The exit status of `hv run`. A guest that owes a command's status never gets 0 by an end that
+ * anything in it can bring about.
+ */
 int outcome_status(const struct outcome *outcome);
 
 #endif
