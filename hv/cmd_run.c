@@ -13,7 +13,7 @@
 #include "devices/core/loop.h"
 #include "hv/arch/arch.h"
 #include "hv/cmd.h"
-#include "hv/command/plan.h"
+#include "hv/command/command.h"
 #include "hv/config.h"
 #include "hv/console.h"
 #include "hv/report.h"
@@ -32,12 +32,44 @@ static void occupy_standard_fds(void)
         close(fd);
 }
 
-/* One line for ends that are not the guest's own doing or need a word. */
-static void say_end(const struct outcome *outcome)
+/* Why the command's status did not come, or is none of its own. */
+static void say_command(const struct vm *vm, const struct outcome *outcome)
 {
+    const struct command_end *end = &outcome->command;
+
+    switch (end->how) {
+    case COMMAND_NO_EXEC:
+        log_error("%s: %s (in the guest)", vm->config->command[0], command_error(end));
+        break;
+    case COMMAND_REFUSED:
+        log_error("the guest could not run the command: %s", end->text);
+        break;
+    case COMMAND_LOST:
+        log_error("%s", end->text);
+        break;
+    case COMMAND_NO_STATUS:
+        if (vm->watch.says[0])
+            log_error("the guest could not run the command: %s", vm->watch.says);
+        else if (outcome->end == END_POWEROFF || outcome->end == END_REBOOT ||
+                 outcome->end == END_DEBUG_EXIT)
+            log_error("the guest ended without the command's status%s%s",
+                      outcome->detail[0] ? ": " : "", outcome->detail);
+        break;
+    default:
+        break;
+    }
+}
+
+/* One line for ends that are not the guest's own doing or need a word. */
+static void say_end(const struct vm *vm, const struct outcome *outcome)
+{
+    const char *splat = outcome->owes_status ? vm->watch.splat : "";
+
+    if (outcome->owes_status)
+        say_command(vm, outcome);
     switch (outcome->end) {
     case END_PANIC:
-        log_info("the guest kernel panicked");
+        log_info("the guest kernel panicked%s%s", *splat ? ": " : "", splat);
         break;
     case END_DEADLINE:
         log_info("the guest passed its deadline (--timeout)");
@@ -66,7 +98,10 @@ static void run_vm(struct vm *vm, struct outcome *outcome)
     console_leave_raw(&vm->console);
     if (report_wanted(vm))
         report_print(stderr, vm);
-    say_end(outcome);
+    else if (outcome->owes_status && outcome->command.how == COMMAND_NO_STATUS &&
+             outcome->end != END_SIGNAL)
+        report_print_console(stderr, vm);
+    say_end(vm, outcome);
 }
 
 /*
@@ -77,18 +112,16 @@ static int run(struct vm_config *config, uint64_t start_ns)
 {
     struct outcome outcome = {.end = END_VMM_ERROR, .vcpu = -1, .detail = "could not start"};
     const char *emulated = arch_kvm_is_emulated();
+    struct command *command = NULL;
     static struct vm vm;
-    int result = -1, initrd = -1, built;
+    int result = -1, built;
 
     if (config->result) {
         result = result_open(config->result);
         if (result < 0)
             return STATUS_HV_FAILED;
     }
-    built = (!config->command_count || command_plan(config, &initrd) == 0) &&
-            vm_create(&vm, config, start_ns) == 0;
-    if (initrd >= 0)
-        close(initrd);
+    built = command_create(config, &command) == 0 && vm_create(&vm, config, command, start_ns) == 0;
     if (built && emulated)
         log_warn("%s", emulated);
     if (built)
@@ -100,6 +133,7 @@ static int run(struct vm_config *config, uint64_t start_ns)
     }
     if (built)
         vm_destroy(&vm);
+    command_destroy(command);
     return outcome_status(&outcome);
 }
 

@@ -141,3 +141,10 @@ int config_validate(const struct vm_config *config)
         err = check_stdin_once(config);
     return err ? err : check_command(config);
 }
+
+bool config_given(const struct vm_config *config, const char *option)
+{
+    const struct option_row *row = option_by_name(option, strlen(option));
+
+    return row && option_given(row, config);
+}

@@ -6,6 +6,7 @@
 
 #include "devices/core/loop.h"
 #include "devices/core/util.h"
+#include "firmware/init/wire.h"
 
 #define PANIC_TEXT "Kernel panic - not syncing"
 
@@ -79,6 +80,8 @@ static void judge(struct console_watch *watch, const char *line)
                 snprintf(watch->splat, sizeof(watch->splat), "%s", text);
                 break;
             }
+    if (!watch->says[0] && starts_with(text, WIRE_SAYS))
+        snprintf(watch->says, sizeof(watch->says), "%s", text + strlen(WIRE_SAYS));
     if (!watch->init_ns && starts_with(text, "Run ") && strstr(text, " as init process"))
         watch->init_ns = loop_now_ns();
     if (starts_with(text, PANIC_TEXT))

@@ -22,7 +22,8 @@ struct console_watch {
     uint64_t lines;                         /* completed */
     size_t len;                             /* of the line being built */
     char splat[WATCH_LINE_MAX];             /* first line of the first kernel report; or "" */
-    uint64_t first_byte_ns, init_ns;        /* loop_now_ns; 0: not seen */
+    char says[WATCH_LINE_MAX];       /* what hv's own program in the guest said first; or "" */
+    uint64_t first_byte_ns, init_ns; /* loop_now_ns; 0: not seen */
 
     /* Called once, when the panic line is complete. Under chardev.lock. */
     void (*on_panic)(void *opaque);

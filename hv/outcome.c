@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "devices/core/util.h"
 
@@ -29,6 +30,13 @@ const char *outcome_name(enum vm_end end)
     return ends[end].name;
 }
 
+const char *command_error(const struct command_end *end)
+{
+    const char *text = strerrordesc_np(end->value);
+
+    return text ? text : "unknown error";
+}
+
 int command_end_status(const struct command_end *end)
 {
     switch (end->how) {
@@ -38,7 +46,8 @@ int command_end_status(const struct command_end *end)
         return STATUS_SIGNAL_BASE + end->value;
     case COMMAND_NO_EXEC:
         return end->value == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
-    case COMMAND_FAILED:
+    case COMMAND_REFUSED:
+    case COMMAND_LOST:
         return STATUS_HV_FAILED;
     case COMMAND_NO_STATUS:
         break;

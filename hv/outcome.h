@@ -38,13 +38,14 @@ enum command_how {
     COMMAND_EXITED,    /* value: 0 to 255 */
     COMMAND_SIGNALLED, /* value: the signal, 1 to 64 */
     COMMAND_NO_EXEC,   /* value: errno of execve */
-    COMMAND_FAILED,    /* it did not run, or hv lost it, by no fault of its own */
+    COMMAND_REFUSED,   /* it was not started, by no fault of its own */
+    COMMAND_LOST,      /* hv could not go on with it: its output cannot be written */
 };
 
 struct command_end {
     enum command_how how;
     int value;
-    char text[200]; /* for people, of NO_STATUS and FAILED; may be empty */
+    char text[200]; /* for people, where there is no value; may be empty */
 };
 
 struct outcome {
@@ -59,6 +60,9 @@ struct outcome {
 
 /* "poweroff", "triple-fault", ...; "none" for END_NONE. */
 const char *outcome_name(enum vm_end end);
+
+/* What errno of COMMAND_NO_EXEC means, whatever number the guest sent. */
+const char *command_error(const struct command_end *end);
 
 /* The exit status that a command's end alone makes: that of `hv exec`. */
 int command_end_status(const struct command_end *end);

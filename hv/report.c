@@ -10,6 +10,8 @@
 
 int report_wanted(const struct vm *vm)
 {
+    if (vm->outcome.command.how == COMMAND_LOST)
+        return 0; /* the machine has no part in it */
     switch (vm->outcome.end) {
     case END_TRIPLE_FAULT:
     case END_DEADLINE:
@@ -56,8 +58,9 @@ static void print_exits(FILE *out, const struct vcpu *vcpu)
 }
 
 /* Cleaned of control characters by the reader, so that a guest cannot drive the terminal. */
-static void print_console(FILE *out, const struct console_watch *watch)
+void report_print_console(FILE *out, const struct vm *vm)
 {
+    const struct console_watch *watch = &vm->watch;
     unsigned n = 0;
 
     while (n < WATCH_LINES && console_watch_line(watch, n))
@@ -98,6 +101,6 @@ void report_print(FILE *out, const struct vm *vm)
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (vm->vcpu[i].log.total)
             print_exits(out, &vm->vcpu[i]);
-    print_console(out, &vm->watch);
+    report_print_console(out, vm);
     fprintf(out, "---\n");
 }

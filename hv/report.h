@@ -12,7 +12,9 @@ struct vm;
 /* True for ends that deserve a report (triple fault, deadline, vmm-error). */
 int report_wanted(const struct vm *vm);
 
-/* The vCPUs have stopped. */
+/* The last lines of the guest's console. The vCPUs have stopped, here and below. */
+void report_print_console(FILE *out, const struct vm *vm);
+
 void report_print(FILE *out, const struct vm *vm);
 
 #endif

@@ -127,15 +127,43 @@ static void add_vm(json_t *o, const struct vm *vm)
     json_object_set_new(o, "exits", exits(vm));
 }
 
+/* How the guest's command ended, or null when there was none or nobody said. */
+static json_t *command(const struct outcome *outcome)
+{
+    const struct command_end *end = &outcome->command;
+
+    switch (outcome->owes_status ? end->how : COMMAND_NO_STATUS) {
+    case COMMAND_EXITED:
+        return json_pack("{s:i}", "exit", end->value);
+    case COMMAND_SIGNALLED:
+        return json_pack("{s:i}", "signal", end->value);
+    case COMMAND_NO_EXEC:
+        return json_pack("{s:o}", "error", guest_text(command_error(end)));
+    case COMMAND_REFUSED:
+    case COMMAND_LOST:
+        return json_pack("{s:o}", "error", guest_text(end->text));
+    case COMMAND_NO_STATUS:
+        break;
+    }
+    return json_null();
+}
+
+/* What the guest said by itself: its command's status, or the debug-exit port's value. */
+static json_t *guest_status(const struct outcome *outcome)
+{
+    if (outcome->owes_status && outcome->command.how != COMMAND_NO_STATUS)
+        return json_integer(command_end_status(&outcome->command));
+    return outcome->end == END_DEBUG_EXIT ? json_integer(outcome->guest_status) : json_null();
+}
+
 static json_t *make(const char *name, const struct outcome *outcome, const struct vm *vm)
 {
     json_t *o = json_object();
-    bool has_status = outcome->end == END_DEBUG_EXIT;
 
     json_object_set_new(o, "end", json_string(outcome_name(outcome->end)));
     json_object_set_new(o, "status", json_integer(outcome_status(outcome)));
-    json_object_set_new(o, "guest_status",
-                        has_status ? json_integer(outcome->guest_status) : json_null());
+    json_object_set_new(o, "guest_status", guest_status(outcome));
+    json_object_set_new(o, "command", command(outcome));
     json_object_set_new(o, "detail",
                         outcome->detail[0] ? json_string(outcome->detail) : json_null());
     json_object_set_new(o, "name", json_string(name));

@@ -1,6 +1,7 @@
 /*
  * The terminal at standard input: raw mode and the way back. It is restored by terminal_restore, at
- * exit, and by a handler of the signals that a crash raises, so that no way out of hv leaves it raw.
+ * exit, and by a handler of the signals that a crash raises, so that no way out of hv leaves it
+ * raw.
  *
  * Thread: main.
  */

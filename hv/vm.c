@@ -20,6 +20,7 @@
 #include "devices/core/util.h"
 #include "devices/table.h"
 #include "hv/arch/arch.h"
+#include "hv/command/command.h"
 #include "hv/mode.h"
 #include "hv/vcpu.h"
 #include "hv/virtio_setup.h"
@@ -30,10 +31,16 @@
 /* Pending output of a run that has ended may take this long to reach a slow reader. */
 #define FLUSH_MS 1000
 
+/* A run that has ended may still wait for the reader of its output: that the user can end. */
+static bool may_end_again(const struct vm *vm, enum vm_end end)
+{
+    return vm->flushing && (end == END_SIGNAL || end == END_DEADLINE);
+}
+
 void vm_end(struct vm *vm, const struct outcome *outcome)
 {
     pthread_mutex_lock(&vm->end_lock);
-    if (vm->outcome.end == END_NONE) {
+    if (vm->outcome.end == END_NONE || may_end_again(vm, outcome->end)) {
         vm->outcome = *outcome;
         /* A panicked kernel resets by whatever means it knows: that is the panic, not a reboot. */
         if ((outcome->end == END_REBOOT || outcome->end == END_TRIPLE_FAULT) &&
@@ -121,6 +128,12 @@ static void signal_arrived(void *opaque, uint32_t events)
         vm_power_button(vm);
         return;
     }
+    if (info.ssi_signo == SIGWINCH) {
+        command_resize(vm->command);
+        return;
+    }
+    if (command_signal(vm->command, (int)info.ssi_signo))
+        return;
     outcome.signal = (int)info.ssi_signo;
     vm_end(vm, &outcome);
 }
@@ -137,6 +150,7 @@ static int catch_signals(struct vm *vm)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGPWR);
+    sigaddset(&set, SIGWINCH);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
@@ -325,12 +339,21 @@ static int create_kvm_vm(struct vm *vm)
     return 0;
 }
 
-int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns)
+/* vm_end with the type of a callback. */
+static void command_ends(void *opaque, const struct outcome *outcome)
 {
+    vm_end(opaque, outcome);
+}
+
+int vm_create(struct vm *vm, const struct vm_config *config, struct command *command,
+              uint64_t start_ns)
+{
+    struct command_host host = {command_ends, key_pressed, vm};
     int err;
 
     memset(vm, 0, sizeof(*vm));
     vm->config = config;
+    vm->command = command;
     vm->start_ns = start_ns;
     vm->fd = vm->kvm.fd = vm->ram.fd = vm->signal_fd = -1;
     pthread_mutex_init(&vm->end_lock, NULL);
@@ -347,7 +370,8 @@ int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns)
         (err = arch_load(vm)) || (err = create_kvm_vm(vm)) || (err = arch_vm_prepare(vm)) ||
         /* Each slot costs milliseconds once the interrupt controller exists. */
         (err = memory_register(&vm->ram, vm->fd)) || (err = create_irqchip(vm)) ||
-        (err = create_vcpus(vm)) || (err = create_devices(vm)) || (err = create_coalesce(vm)))
+        (err = create_vcpus(vm)) || (err = create_devices(vm)) || (err = create_coalesce(vm)) ||
+        (err = command_attach(command, vm->loop, &host)))
         vm_destroy(vm);
     return err;
 }
@@ -359,6 +383,19 @@ static void stop_vcpus(struct vm *vm)
         vcpu_stop(&vm->vcpu[i]);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_join(&vm->vcpu[i]);
+}
+
+/* The guest said its last, and some of that is still on its way. */
+static void flush_output(struct vm *vm)
+{
+    enum vm_end end = vm->outcome.end;
+
+    coalesce_drain(&vm->coalesce);
+    chardev_flush(vm->console.chr, FLUSH_MS);
+    vm->flushing = true;
+    command_finish(vm->command, end != END_SIGNAL && end != END_DEADLINE && end != END_VMM_ERROR);
+    vm->flushing = false;
+    command_tell(vm->command, &vm->outcome);
 }
 
 int vm_run(struct vm *vm)
@@ -376,13 +413,13 @@ int vm_run(struct vm *vm)
     else
         loop_stop(vm->loop); /* for a vCPU that waits for the host's work to end */
     stop_vcpus(vm);
-    coalesce_drain(&vm->coalesce);
-    chardev_flush(vm->console.chr, FLUSH_MS);
+    flush_output(vm);
     return err;
 }
 
 void vm_destroy(struct vm *vm)
 {
+    command_detach(vm->command); /* first: devices wait for a reader of what they hold */
     coalesce_fini(&vm->coalesce);
     while (vm->device_count) {
         struct vm_device *d = &vm->device[--vm->device_count];

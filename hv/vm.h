@@ -28,6 +28,7 @@
 #define VM_MAX_DEVICES 48
 
 struct arch_vm;
+struct command;
 struct pci_host;
 struct vcpu;
 struct loop;
@@ -48,6 +49,7 @@ struct vm_virtio {
 
 struct vm {
     const struct vm_config *config; /* not owned */
+    struct command *command;        /* not owned; NULL: none */
     struct kvm kvm;
     int fd;        /* of the KVM virtual machine; owned; -1: none */
     int signal_fd; /* owned; -1: none */
@@ -71,11 +73,16 @@ struct vm {
     pthread_mutex_t end_lock; /* protects outcome; nothing else is locked while it is held */
     struct outcome outcome;   /* first end wins */
     atomic_bool ended;        /* set (release) with outcome; vCPUs look (acquire) after each exit */
+    bool flushing;            /* the vCPUs have stopped, output is still on its way; main thread */
     uint64_t start_ns;        /* loop_now_ns when hv started */
 };
 
-/* Builds the machine up to the point where vCPUs may run. 0 or -errno after one message. */
-int vm_create(struct vm *vm, const struct vm_config *config, uint64_t start_ns);
+/*
+ * Builds the machine up to the point where vCPUs may run. `command` (hv/command/command.h) stays
+ * the caller's, and may be NULL. 0 or -errno after one message.
+ */
+int vm_create(struct vm *vm, const struct vm_config *config, struct command *command,
+              uint64_t start_ns);
 
 /* Runs it to its end, which is vm->outcome. 0, or -errno when it could not start. */
 int vm_run(struct vm *vm);

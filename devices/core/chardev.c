@@ -178,7 +178,7 @@ static void ring_put(struct chardev *chr, const uint8_t *buf, size_t len)
 /* The ring holds `taken` new bytes. Only what follows closely on a write is worth gathering. */
 static bool flush_is_due(const struct chardev *chr, const uint8_t *buf, size_t taken)
 {
-    if (chr->used >= CHARDEV_FLUSH_BYTES || memchr(buf, '\n', taken))
+    if (chr->config.prompt || chr->used >= CHARDEV_FLUSH_BYTES || memchr(buf, '\n', taken))
         return true;
     return chr->used == taken && loop_now_ns() - chr->flushed_ns >= CHARDEV_LAG_MS * NS_PER_MS;
 }

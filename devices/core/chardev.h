@@ -4,12 +4,12 @@
  * only as fast as the device asks for it.
  *
  * Output: chardev_write copies into a ring. The ring goes to the fd at a newline, when
- * CHARDEV_FLUSH_BYTES are waiting, at once when nothing went for CHARDEV_LAG_MS, and else at the
- * latest that long after the first byte. How the
- * fd is written without blocking is hostfd.h's business. When the reader stalls the ring fills,
- * chardev_room tells the device (which can hold its guest back as real hardware would), and bytes
- * beyond it are dropped and counted. A regular file is bounded by `limit`; ENOSPC and EFBIG drop
- * and count too, and a reader that went away for good (EPIPE) means that all is dropped.
+ * CHARDEV_FLUSH_BYTES are waiting (with `prompt` always), at once when nothing went for
+ * CHARDEV_LAG_MS, and else at the latest that long after the first byte. How the fd is written
+ * without blocking is hostfd.h's business. When the reader stalls the ring fills, chardev_room
+ * tells the device (which can hold its guest back as real hardware would), and bytes beyond it are
+ * dropped and counted. A regular file is bounded by `limit`; ENOSPC and EFBIG drop and count too,
+ * and a reader that went away for good (EPIPE) means that all is dropped.
  *
  * Thread: chardev_write, chardev_room, chardev_input_room and chardev_get_stats may be called from
  * any thread; the rest from the loop's. Lock: chardev.lock protects ring and counters, is taken
@@ -34,6 +34,8 @@ struct chardev_config {
     int in_fd;      /* -1: no input. Not owned. */
     int out_fd;     /* -1: output is seen by the tap only. Not owned. */
     uint64_t limit; /* bytes that may go to out_fd when it is a regular file; 0: no limit */
+
+    bool prompt; /* output goes at once: it comes in pieces already, not byte by byte */
 
     /*
      * Host input passes here first; may shorten or replace it in place (escape keys). Returns the

@@ -157,7 +157,8 @@ static int add_port(struct console *c, const char *key, const char *where, uint6
         return err;
     }
     port->chr = chardev_create(
-        c->loop, &(struct chardev_config){.in_fd = e.in, .out_fd = e.out, .limit = limit});
+        c->loop, &(struct chardev_config){
+                     .in_fd = e.in, .out_fd = e.out, .limit = limit, .prompt = !port->console});
     err = port->chr ? 0 : -errno;
     if (e.own >= 0)
         close(e.own);

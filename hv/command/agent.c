@@ -88,7 +88,14 @@ static void drop_peer(struct client *c)
         loop_watch_set(c->agent->listen_watch, EPOLLIN); /* there are descriptors again */
 }
 
-/* The session is at fault, or its guest is: the client learns why and nobody else is disturbed. */
+/* The guest is at fault: no status of this session would mean anything. */
+static void give_up(struct client *c)
+{
+    drop_peer(c);
+    hang_up(c);
+}
+
+/* The client is at fault and learns why; nobody else is disturbed. */
 static void break_off(struct client *c, const char *why)
 {
     struct frame frame = {.session = WIRE_MAIN,
@@ -172,10 +179,8 @@ static void become_ready(struct agent *a)
 
         if (!c->peer)
             continue;
-        if (!peer_send(c->peer, &ready))
-            break_off(c, "the guest's agent is ready, but its client is not");
-        else
-            peer_resume(c->peer);
+        peer_send(c->peer, &ready); /* the first frame for it: there is room */
+        peer_resume(c->peer);
     }
 }
 
@@ -187,7 +192,7 @@ static void pass_to_client(struct client *c, const struct frame *f)
     if (!is_lawful(f, BY_GUEST) || !account(c, f)) {
         log_guest("the agent broke the rules of session %u (frame %u, stream %u, %u bytes)",
                   f->session, f->type, f->stream, f->len);
-        break_off(c, "the guest's agent broke the rules of the session");
+        give_up(c);
         return;
     }
     if (f->type == WIRE_EXIT || f->type == WIRE_FAIL) {
@@ -195,10 +200,8 @@ static void pass_to_client(struct client *c, const struct frame *f)
         c->known = false;
     }
     frame.session = WIRE_MAIN;
-    if (!peer_send(c->peer, &frame)) {
-        drop_peer(c);
-        hang_up(c);
-    }
+    if (!peer_send(c->peer, &frame))
+        give_up(c);
 }
 
 static bool from_guest(void *opaque, const struct frame *f)
@@ -248,7 +251,7 @@ static void port_gone(void *opaque, const char *why)
 
         c->known = false;
         if (c->peer)
-            break_off(c, why ? why : "the guest's port was closed");
+            give_up(c);
     }
     a->config.broken(a->config.opaque, why ? why : "its port was closed");
 }

@@ -310,11 +310,11 @@ static void output_broken(void *opaque, int error)
              strerrordesc_np(-error));
     if (s->over) {
         /* What the command did does not matter when its output is lost. */
-        s->end.how = COMMAND_FAILED;
+        s->end.how = COMMAND_LOST;
         snprintf(s->end.text, sizeof(s->end.text), "%s", text);
         report_if_done(s);
     } else {
-        finish(s, COMMAND_FAILED, 0, text);
+        finish(s, COMMAND_LOST, 0, text);
     }
 }
 
@@ -361,9 +361,10 @@ static void start(struct session *s)
     pump(s);
 }
 
+/* The guest broke the rules: a status of it would mean nothing. */
 static void break_off(struct session *s, const char *why)
 {
-    finish(s, COMMAND_FAILED, 0, why);
+    finish(s, COMMAND_NO_STATUS, 0, why);
 }
 
 /* False: not now. */
@@ -414,7 +415,7 @@ static void take_failure(struct session *s, const struct frame *f)
     char text[sizeof(s->end.text)];
 
     snprintf(text, sizeof(text), "%.*s", (int)f->len, f->len ? (const char *)f->payload : "");
-    finish(s, COMMAND_FAILED, 0, text);
+    finish(s, COMMAND_REFUSED, 0, text);
 }
 
 static bool frame_came(void *opaque, const struct frame *f)
@@ -458,7 +459,7 @@ static void room_came(void *opaque)
 
 static void peer_gone(void *opaque, const char *why)
 {
-    finish(opaque, why ? COMMAND_FAILED : COMMAND_NO_STATUS, 0, why ? why : "");
+    finish(opaque, COMMAND_NO_STATUS, 0, why ? why : "");
 }
 
 /* Life. */

@@ -57,11 +57,11 @@ START_TEST(each_kind_of_end_has_its_status)
         {WIRE_SIGNALLED, 9, 137},
         {WIRE_NO_EXEC, ENOENT, 127},
         {WIRE_NO_EXEC, EACCES, 126},
-        {WIRE_EXITED, 256, 125},
-        {WIRE_SIGNALLED, 0, 125},
-        {WIRE_SIGNALLED, 65, 125},
-        {3, 0, 125},
-        {WIRE_EXITED, UINT32_MAX, 125},
+        {WIRE_EXITED, 256, 255},
+        {WIRE_SIGNALLED, 0, 255},
+        {WIRE_SIGNALLED, 65, 255},
+        {3, 0, 255},
+        {WIRE_EXITED, UINT32_MAX, 255},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -79,7 +79,7 @@ START_TEST(guest_that_cannot_start_it_says_why)
     begin();
     guest_put(&w, WIRE_MAIN, WIRE_FAIL, 0, "no memory", 9);
     ck_assert(c.ended);
-    ck_assert_int_eq(c.end.how, COMMAND_FAILED);
+    ck_assert_int_eq(c.end.how, COMMAND_REFUSED);
     ck_assert_str_eq(c.end.text, "no memory");
     close_both();
 }
