@@ -10,6 +10,7 @@
 #include "hv/outcome.h"
 
 int cmd_run(int argc, char **argv);
+int cmd_exec(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
@@ -23,6 +24,12 @@ struct verb {
 
 extern const struct verb verbs[];
 extern const unsigned verb_count;
+
+/* `hv help exec` (cmd_exec.c). */
+void exec_print_help(FILE *out);
+
+/* A caller may have closed 0, 1 or 2; what is opened next must not land on them (cmd_run.c). */
+void occupy_standard_fds(void);
 
 /* The row called `name`, or NULL. */
 const struct verb *verb_find(const char *name);

@@ -51,6 +51,7 @@ static void print_version_help(FILE *out)
 
 const struct verb verbs[] = {
     {"run", "boot a kernel in a new virtual machine", cmd_run, config_print_help},
+    {"exec", "run a command in a guest that runs", cmd_exec, exec_print_help},
     {"doctor", "say what this machine's KVM can do", cmd_doctor, print_doctor},
     {"help", "explain a verb or a topic", cmd_help, print_help_help},
     {"version", "print the version", cmd_version, print_version_help},
@@ -142,11 +143,14 @@ static const struct {
     const char *status, *meaning;
 } statuses[] = {
     {"0", "the guest powered off or rebooted by itself"},
+    {"0-255", "with a command (hv run ... -- COMMAND, hv exec): its own status"},
     {"1-123", "what the guest wrote to the debug-exit port (a larger value: 123)"},
     {"124", "the deadline passed (--timeout)"},
     {"125", "hv itself failed: arguments, /dev/kvm, the kernel file, the host"},
-    {"128+n", "hv was ended by signal n"},
-    {"255", "the guest died: panic or triple fault"},
+    {"126", "the command cannot be executed in the guest"},
+    {"127", "the command was not found in the guest"},
+    {"128+n", "hv was ended by signal n, or the command in the guest was"},
+    {"255", "the guest died (panic, triple fault), or ended without its command's status"},
 };
 
 static void print_statuses(FILE *out)

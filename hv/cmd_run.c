@@ -14,14 +14,14 @@
 #include "hv/arch/arch.h"
 #include "hv/cmd.h"
 #include "hv/command/command.h"
+#include "hv/command/session.h"
 #include "hv/config.h"
 #include "hv/console.h"
 #include "hv/report.h"
 #include "hv/result.h"
 #include "hv/vm.h"
 
-/* A caller may have closed 0, 1 or 2; what is opened next must not land on them. */
-static void occupy_standard_fds(void)
+void occupy_standard_fds(void)
 {
     int fd;
 
@@ -36,28 +36,16 @@ static void occupy_standard_fds(void)
 static void say_command(const struct vm *vm, const struct outcome *outcome)
 {
     const struct command_end *end = &outcome->command;
+    const char *why = end->text[0] ? end->text : outcome->detail;
 
-    switch (end->how) {
-    case COMMAND_NO_EXEC:
-        log_error("%s: %s (in the guest)", vm->config->command[0], command_error(end));
-        break;
-    case COMMAND_REFUSED:
-        log_error("the guest could not run the command: %s", end->text);
-        break;
-    case COMMAND_LOST:
-        log_error("%s", end->text);
-        break;
-    case COMMAND_NO_STATUS:
-        if (vm->watch.says[0])
-            log_error("the guest could not run the command: %s", vm->watch.says);
-        else if (outcome->end == END_POWEROFF || outcome->end == END_REBOOT ||
-                 outcome->end == END_DEBUG_EXIT)
-            log_error("the guest ended without the command's status%s%s",
-                      outcome->detail[0] ? ": " : "", outcome->detail);
-        break;
-    default:
-        break;
-    }
+    session_say_end(end, vm->config->command[0]);
+    if (end->how != COMMAND_NO_STATUS)
+        return;
+    if (vm->watch.says[0])
+        log_error("the guest could not run the command: %s", vm->watch.says);
+    else if (outcome->end == END_POWEROFF || outcome->end == END_REBOOT ||
+             outcome->end == END_DEBUG_EXIT)
+        log_error("the guest ended without the command's status%s%s", *why ? ": " : "", why);
 }
 
 /* One line for ends that are not the guest's own doing or need a word. */

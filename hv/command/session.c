@@ -532,3 +532,13 @@ void session_close(struct session *s)
 {
     finish(s, COMMAND_NO_STATUS, 0, "");
 }
+
+void session_say_end(const struct command_end *end, const char *program)
+{
+    if (end->how == COMMAND_NO_EXEC)
+        log_error("%s: %s (in the guest)", program, command_error(end));
+    else if (end->how == COMMAND_REFUSED)
+        log_error("the guest could not run the command: %s", end->text);
+    else if (end->how == COMMAND_LOST)
+        log_error("%s", end->text);
+}

@@ -34,6 +34,9 @@ struct session_config {
     void *opaque;
 };
 
+/* One error line for an end that the command did not choose: not for NO_STATUS. */
+void session_say_end(const struct command_end *end, const char *program);
+
 /* NULL with errno. */
 struct session *session_create(const struct session_config *config);
 
