@@ -41,7 +41,6 @@ struct command {
     int port[2];  /* ours, and the guest's, which the devices duplicate */
     int main[2];  /* the switch's, and the session's */
     int listener; /* -1: none */
-    int initrd;   /* -1: none */
 
     bool signalled; /* one was passed on */
     bool broken;    /* the guest cannot be talked to */
@@ -183,10 +182,9 @@ int command_create(struct vm_config *config, struct command **out)
         log_error("the command: %s", strerrordesc_np(ENOMEM));
         return -ENOMEM;
     }
-    c->port[0] = c->port[1] = c->main[0] = c->main[1] = c->listener = c->initrd = -1;
+    c->port[0] = c->port[1] = c->main[0] = c->main[1] = c->listener = -1;
     if ((err = listen_for_others(c, config)) || (err = describe(c, config)) ||
-        (err = command_plan(config, &c->initrd)) || (err = open_pairs(c)) ||
-        (err = command_plan_add_port(config, c->port[1])))
+        (err = open_pairs(c)) || (err = command_plan_add_port(config, c->port[1])))
         command_destroy(c);
     else
         *out = c;
@@ -235,7 +233,6 @@ int command_attach(struct command *c, struct loop *loop, const struct command_ho
     c->loop = loop;
     c->host = *host;
     close_fd(&c->port[1]);
-    close_fd(&c->initrd);
     err = attach(c);
     if (err)
         log_error("the command: %s", strerrordesc_np(-err));
@@ -308,7 +305,6 @@ void command_destroy(struct command *c)
         close_fd(&c->main[i]);
     }
     close_fd(&c->listener);
-    close_fd(&c->initrd);
     address_remove(&c->address);
     free(c->spec);
     free(c);

@@ -27,8 +27,8 @@ struct command_host {
 };
 
 /*
- * Plans the command into `config` (hv/command/plan.h) and listens for `hv exec`. *out is NULL when
- * the configuration has no command. 0 or -errno after one message.
+ * Adds the guest's port to `config`, which command_plan (hv/command/plan.h) has passed, and listens
+ * for `hv exec`. *out is NULL when the configuration has no command. 0 or -errno after one message.
  */
 int command_create(struct vm_config *config, struct command **out);
 

@@ -88,6 +88,14 @@ START_TEST(init_line_sets_the_boot_time)
 }
 END_TEST
 
+START_TEST(what_our_own_program_says_is_kept)
+{
+    start();
+    feed("not hv-init: x\n[    0.5] hv-init: no 9p (CONFIG_9P_FS)\nhv-init: second\n");
+    ck_assert_str_eq(watch.says, "no 9p (CONFIG_9P_FS)");
+}
+END_TEST
+
 START_TEST(the_last_lines_are_kept_in_order)
 {
     char text[32];
@@ -185,6 +193,40 @@ START_TEST(every_end_has_its_name_and_status)
 }
 END_TEST
 
+START_TEST(owed_status_decides_only_where_the_machine_ended_well)
+{
+    static const struct {
+        struct outcome outcome;
+        int status;
+    } rows[] = {
+        {{.end = END_POWEROFF, .command = {COMMAND_EXITED, 0, ""}}, 0},
+        {{.end = END_POWEROFF, .command = {COMMAND_EXITED, 255, ""}}, 255},
+        {{.end = END_REBOOT, .command = {COMMAND_EXITED, 3, ""}}, 3},
+        {{.end = END_POWEROFF, .command = {COMMAND_SIGNALLED, 9, ""}}, 137},
+        {{.end = END_POWEROFF, .command = {COMMAND_NO_EXEC, 2, ""}}, 127},
+        {{.end = END_POWEROFF, .command = {COMMAND_NO_EXEC, 13, ""}}, 126},
+        {{.end = END_POWEROFF, .command = {COMMAND_REFUSED, 0, "x"}}, 125},
+        {{.end = END_VMM_ERROR, .command = {COMMAND_LOST, 0, "x"}}, 125},
+        {{.end = END_POWEROFF}, 255},
+        {{.end = END_REBOOT}, 255},
+        {{.end = END_DEBUG_EXIT, .guest_status = 0}, 255},
+        {{.end = END_DEBUG_EXIT, .guest_status = 7}, 7},
+        {{.end = END_DEBUG_EXIT, .command = {COMMAND_EXITED, 5, ""}}, 5},
+        {{.end = END_PANIC, .command = {COMMAND_EXITED, 0, ""}}, 255},
+        {{.end = END_TRIPLE_FAULT, .command = {COMMAND_EXITED, 0, ""}}, 255},
+        {{.end = END_DEADLINE, .command = {COMMAND_EXITED, 0, ""}}, 124},
+        {{.end = END_SIGNAL, .signal = 2, .command = {COMMAND_EXITED, 0, ""}}, 130},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct outcome outcome = rows[i].outcome;
+
+        outcome.owes_status = true;
+        ck_assert_msg(outcome_status(&outcome) == rows[i].status, "row %u", i);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const struct suite_case cases[] = {
@@ -193,12 +235,14 @@ int main(void)
         CASE(panic_fed_byte_by_byte_is_seen_once),
         CASE(first_report_wins_over_later_ones),
         CASE(init_line_sets_the_boot_time),
+        CASE(what_our_own_program_says_is_kept),
         CASE(the_last_lines_are_kept_in_order),
         CASE(no_output_has_no_lines),
         CASE(endless_line_and_control_bytes_are_bounded),
         CASE(escape_keys_act_and_do_not_reach_the_guest),
         CASE(escape_twice_sends_one_even_across_reads),
         CASE(every_end_has_its_name_and_status),
+        CASE(owed_status_decides_only_where_the_machine_ended_well),
     };
 
     return run_suite("console", cases, ARRAY_SIZE(cases));
