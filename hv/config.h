@@ -77,6 +77,9 @@ void config_free(struct vm_config *config);
  */
 int config_parse_run(struct vm_config *config, int argc, char **argv);
 
+/* Whether the user set the option of that name, or a file that --config names did. */
+bool config_given(const struct vm_config *config, const char *option);
+
 /* Checks what can be checked without the host: required options, ranges, contradictions. */
 int config_validate(const struct vm_config *config);
 

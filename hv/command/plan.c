@@ -182,11 +182,6 @@ static char *make_append(const struct vm_config *config)
     return text;
 }
 
-static bool given(const struct vm_config *config, const char *option)
-{
-    return option_given(option_by_name(option, strlen(option)), config);
-}
-
 static uint64_t host_memory(void)
 {
     struct sysinfo info;
@@ -197,7 +192,7 @@ static uint64_t host_memory(void)
 /* What people run in a guest is more than a kernel's start, for which the other default is. */
 static void set_memory(struct vm_config *config)
 {
-    if (!given(config, "memory") && host_memory() >= 2 * MEMORY_DEFAULT)
+    if (!config_given(config, "memory") && host_memory() >= 2 * MEMORY_DEFAULT)
         config->memory = MEMORY_DEFAULT;
 }
 
@@ -205,13 +200,13 @@ static void set_memory(struct vm_config *config)
 static int apply(struct plan *p, int initrd)
 {
     struct vm_config *config = p->config;
-    char *console = given(config, "console") ? NULL : strdup("none");
+    char *console = config_given(config, "console") ? NULL : strdup("none");
     char *append = config->cmdline ? NULL : make_append(config);
     char *path;
 
     if (asprintf(&path, "/proc/self/fd/%d", initrd) < 0)
         path = NULL;
-    if (!path || (!console && !given(config, "console")) || (!append && !config->cmdline)) {
+    if (!path || (!console && !config_given(config, "console")) || (!append && !config->cmdline)) {
         log_error("out of memory");
         free(path);
         free(append);
