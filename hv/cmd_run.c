@@ -14,6 +14,7 @@
 #include "hv/arch/arch.h"
 #include "hv/cmd.h"
 #include "hv/command/command.h"
+#include "hv/command/plan.h"
 #include "hv/command/session.h"
 #include "hv/config.h"
 #include "hv/console.h"
@@ -101,6 +102,7 @@ static int run(struct vm_config *config, uint64_t start_ns)
     struct outcome outcome = {.end = END_VMM_ERROR, .vcpu = -1, .detail = "could not start"};
     const char *emulated = arch_kvm_is_emulated();
     struct command *command = NULL;
+    int initrd = -1;
     static struct vm vm;
     int result = -1, built;
 
@@ -109,7 +111,10 @@ static int run(struct vm_config *config, uint64_t start_ns)
         if (result < 0)
             return STATUS_HV_FAILED;
     }
-    built = command_create(config, &command) == 0 && vm_create(&vm, config, command, start_ns) == 0;
+    built = (!config->command_count || command_plan(config, &initrd) == 0) &&
+            command_create(config, &command) == 0 && vm_create(&vm, config, command, start_ns) == 0;
+    if (initrd >= 0)
+        close(initrd);
     if (built && emulated)
         log_warn("%s", emulated);
     if (built)
