@@ -17,6 +17,7 @@
 /* A line. Both texts lie in the file's text. */
 struct module {
     const char *path;
+    const char *name;  /* the path's last part */
     const char *needs; /* paths with spaces between them */
     bool added;
 };
@@ -72,8 +73,12 @@ static int table_fill(struct table *t, char *text)
 
         if (colon)
             *colon++ = '\0';
-        if (path_ok(line))
-            t->module[t->count++] = (struct module){.path = line, .needs = colon ? colon : ""};
+        if (path_ok(line)) {
+            const char *slash = strrchr(line, '/');
+
+            t->module[t->count++] = (struct module){
+                .path = line, .name = slash ? slash + 1 : line, .needs = colon ? colon : ""};
+        }
     }
     return 0;
 }
@@ -94,23 +99,24 @@ static void table_free(struct table *t)
     free(t->module);
 }
 
-/* "kernel/fs/9p/9p.ko.xz" is the module "9p". */
-static bool is_named(const char *path, const char *name)
+static bool same_char(char a, char b)
 {
-    const char *slash = strrchr(path, '/');
+    return a == b || ((a == '-' || a == '_') && (b == '-' || b == '_'));
+}
 
-    if (slash)
-        path = slash + 1;
-    for (; *name; path++, name++)
-        if (*path != *name && !(strchr("-_", *name) && *path && strchr("-_", *path)))
+/* The file "9p.ko.xz" is the module "9p". */
+static bool is_named(const char *file, const char *name)
+{
+    for (; *name; file++, name++)
+        if (!same_char(*file, *name))
             return false;
-    return strncmp(path, ".ko", 3) == 0 && (path[3] == '\0' || path[3] == '.');
+    return strncmp(file, ".ko", 3) == 0 && (file[3] == '\0' || file[3] == '.');
 }
 
 static struct module *find_name(const struct table *t, const char *name)
 {
     for (unsigned i = 0; i < t->count; i++)
-        if (is_named(t->module[i].path, name))
+        if (is_named(t->module[i].name, name))
             return &t->module[i];
     return NULL;
 }
