@@ -22,8 +22,21 @@
 #define HEADER_SIZE    0x210
 #define SECTOR         512
 
-#define SEARCH_MAX     (UINT64_C(512) << 20)
-#define CHUNK          (256 * KIB)
+/* ELF-64 (System V ABI, "ELF Header", "Sections"). */
+#define E_SHOFF       0x28
+#define E_SHENTSIZE   0x3a
+#define E_SHNUM       0x3c
+#define SECTION_SIZE  64
+#define SECTIONS_MAX  64
+#define SH_TYPE       0x04
+#define SH_FLAGS      0x08
+#define SH_OFFSET     0x18
+#define SHT_PROGBITS  1
+#define SHF_ALLOC     2
+#define SHF_EXECINSTR 4
+
+#define SEARCH_MAX    (UINT64_C(512) << 20)
+#define CHUNK         (256 * KIB)
 
 static const char banner[] = "Linux version ";
 
@@ -76,16 +89,46 @@ static bool search(const char *text, size_t len, char release[KERNEL_RELEASE_MAX
     return false;
 }
 
-/* Piece by piece: a vmlinux has 60 MiB, and its banner is not far behind its code. Pieces overlap,
- * so that none is cut within a banner. */
-static int banner_release(const struct image *img, char release[KERNEL_RELEASE_MAX])
+/*
+ * Where the first data of a vmlinux lie: its banner is among them, behind some 15 MiB of code that
+ * need not be searched. Only a hint: 0 when the file does not tell, and what it tells may be wrong.
+ */
+static uint64_t data_offset(const struct image *img, const uint8_t *head)
+{
+    uint8_t table[SECTIONS_MAX * SECTION_SIZE];
+    uint64_t at = load_le64(head + E_SHOFF);
+    unsigned count = load_le16(head + E_SHNUM);
+
+    if (memcmp(head,
+               "\x7f"
+               "ELF\2\1",
+               6) != 0 ||
+        load_le16(head + E_SHENTSIZE) != SECTION_SIZE)
+        return 0;
+    if (count > SECTIONS_MAX)
+        count = SECTIONS_MAX;
+    if (!range_fits(at, count * SECTION_SIZE, img->size) ||
+        image_read(img, at, table, count * SECTION_SIZE))
+        return 0;
+    for (const uint8_t *s = table; s < table + count * SECTION_SIZE; s += SECTION_SIZE) {
+        uint64_t flags = load_le64(s + SH_FLAGS) & (SHF_ALLOC | SHF_EXECINSTR);
+
+        if (load_le32(s + SH_TYPE) == SHT_PROGBITS && flags == SHF_ALLOC)
+            return load_le64(s + SH_OFFSET);
+    }
+    return 0;
+}
+
+/* Piece by piece from `at` on: a vmlinux has 60 MiB. Pieces overlap, so that none is cut within a
+ * banner. */
+static int banner_release(const struct image *img, uint64_t at, char release[KERNEL_RELEASE_MAX])
 {
     const size_t overlap = sizeof(banner) + KERNEL_RELEASE_MAX;
     uint64_t size = img->size < SEARCH_MAX ? img->size : SEARCH_MAX;
     char *text = malloc(CHUNK + 1);
     int err = text ? 0 : -ENOMEM;
 
-    for (uint64_t at = 0; !err && at < size; at += CHUNK - overlap) {
+    for (; !err && at < size; at += CHUNK - overlap) {
         size_t len = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
 
         err = image_read(img, at, text, len);
@@ -98,6 +141,15 @@ static int banner_release(const struct image *img, char release[KERNEL_RELEASE_M
     }
     free(text);
     return err;
+}
+
+static int search_release(const struct image *img, const uint8_t *head,
+                          char release[KERNEL_RELEASE_MAX])
+{
+    uint64_t from = data_offset(img, head);
+    int err = banner_release(img, from, release);
+
+    return err || !from || release[0] ? err : banner_release(img, 0, release);
 }
 
 int kernel_release(const char *path, char release[KERNEL_RELEASE_MAX])
@@ -114,7 +166,7 @@ int kernel_release(const char *path, char release[KERNEL_RELEASE_MAX])
     if (!err && memcmp(head + HEADER_MAGIC, "HdrS", 4) == 0)
         err = bzimage_release(&img, head, release);
     else if (!err)
-        err = banner_release(&img, release);
+        err = search_release(&img, head, release);
     if (err)
         log_error("%s: cannot read: %s", path, strerror(-err));
     image_close(&img);

@@ -61,6 +61,45 @@ START_TEST(other_files_say_it_somewhere)
 }
 END_TEST
 
+/* An ELF file with a section of code, then one of data at `data`, and two banners. */
+static const char *elf(uint64_t table, unsigned sections, uint64_t at)
+{
+    static uint8_t file[8192];
+
+    memset(file, 0, sizeof(file));
+    memcpy(file,
+           "\x7f"
+           "ELF\2\1",
+           6);
+    store_le64(file + 0x28, table);
+    store_le16(file + 0x3a, 64);
+    store_le16(file + 0x3c, (uint16_t)sections);
+    store_le32(file + 1024 + 64 + 4, 1);
+    store_le64(file + 1024 + 64 + 8, 6);
+    store_le32(file + 1024 + 128 + 4, 1);
+    store_le64(file + 1024 + 128 + 8, 2);
+    store_le64(file + 1024 + 128 + 0x18, at);
+    strcpy((char *)file + 4096, "Linux version 1.0");
+    strcpy((char *)file + 6144, "Linux version 2.0");
+    return command_world_file(&w, "k", file, sizeof(file));
+}
+
+START_TEST(a_vmlinux_is_searched_from_its_data_on)
+{
+    command_world_start(&w);
+    check_release(elf(1024, 3, 5000), "2.0");
+    check_release(elf(1024, 3, 3000), "1.0");
+    /* What is wrong with the table costs no more than time. */
+    check_release(elf(1024, 3, 7000), "1.0");
+    check_release(elf(1024, 3, UINT64_MAX), "1.0");
+    check_release(elf(1024, 2, 5000), "1.0");
+    check_release(elf(1024, 0xffff, 5000), "2.0");
+    check_release(elf(8000, 4, 5000), "1.0");
+    check_release(elf(UINT64_MAX - 63, 3, 5000), "1.0");
+    command_world_end(&w);
+}
+END_TEST
+
 START_TEST(kernels_that_cannot_be_read_are_one_message)
 {
     char release[KERNEL_RELEASE_MAX];
@@ -151,6 +190,7 @@ int main(void)
     const struct suite_case cases[] = {
         CASE(a_bzimage_says_its_release_in_the_setup_header),
         CASE(other_files_say_it_somewhere),
+        CASE(a_vmlinux_is_searched_from_its_data_on),
         CASE(kernels_that_cannot_be_read_are_one_message),
         CASE(modules_are_looked_for_beside_the_kernel),
         CASE(modules_are_found_where_the_user_says),
