@@ -23,6 +23,7 @@
 
 #define MODULE_MAX (64 * MIB)
 
+/* Members' names are the paths without their first slash. */
 struct writer {
     int fd;
     struct buf buf;
@@ -103,7 +104,7 @@ static int put_open_module(struct writer *w, const char *path, int fd)
         return -EINVAL;
     if (st.st_size > (off_t)MODULE_MAX)
         return -EFBIG;
-    snprintf(name, sizeof(name), "%s%s", INITRAMFS_MODULES + 1, initramfs_module_name(path));
+    snprintf(name, sizeof(name), "%s%s", &INITRAMFS_MODULES[1], initramfs_module_name(path));
     cpio_file_head(&w->cpio, name, 0644, (size_t)st.st_size);
     err = flush(w);
     if (!err)
@@ -140,7 +141,7 @@ static int put_fixed(struct writer *w, const struct initramfs *what)
     cpio_directory(&w->cpio, "hv", 0755);
     cpio_directory(&w->cpio, "hv/modules", 0755);
     err = put_file(w, "init", 0755, what->init, what->init_size);
-    return err ? err : put_file(w, WIRE_CONFIG + 1, 0644, what->config, what->config_size);
+    return err ? err : put_file(w, &WIRE_CONFIG[1], 0644, what->config, what->config_size);
 }
 
 static int put_all(struct writer *w, const struct initramfs *what)
