@@ -83,7 +83,7 @@ static int plan(const char *const *words)
 /* The contents of a member of the archive, with NULs as spaces; NULL: it is not there. */
 static const char *member(const char *name)
 {
-    static char archive[65536], text[4096];
+    static char archive[1 << 20], text[sizeof(archive)];
     ssize_t len = pread(initrd, archive, sizeof(archive), 0);
 
     ck_assert_int_gt(len, 0);
