@@ -96,8 +96,8 @@ int p9_fid_remove(struct p9 *s, uint32_t number)
     s->fids--;
     if (fid->xattr)
         err = p9_xattr_finish(s, fid);
-    if (fid->locked)
-        p9_unlock_all(fid);
+    if (fid->locks > 0)
+        p9_unlock_all(s, fid);
     if (fid->fd >= 0)
         err = p9_close(fid->fd);
     p9_node_put(fid->node);

@@ -15,9 +15,11 @@
 #define P9_DEVICES_MAX 64
 #define P9_REQUEST_MAX                                                                             \
     (64u * 1024) /* bytes of a request's fields; Twrite's data stays where it is */
-#define P9_ANSWER_MAX  (64u * 1024) /* the same of an answer; Rread's data goes where it belongs */
-#define P9_XATTR_MAX   (64u * 1024)
-#define P9_XATTRS_MAX  (4u * 1024 * 1024) /* bytes of all attributes that a guest has open */
+#define P9_ANSWER_MAX (64u * 1024) /* the same of an answer; Rread's data goes where it belongs */
+#define P9_XATTR_MAX  (64u * 1024)
+#define P9_XATTRS_MAX (4u * 1024 * 1024) /* bytes of all attributes that a guest has open */
+#define P9_LOCKS_MAX  16384 /* ranges that a guest may lock; they take memory of the host's kernel \
+                             */
 #define P9_NAME_BUFFER (P9_NAME_MAX + 1)
 
 /* A place in the tree that the guest has reached. Shared by fids; `parent` is what ".." leads to.
@@ -42,7 +44,7 @@ struct p9_fid {
     uint32_t number;
     struct p9_node *node;
     int fd;                 /* opened by Tlopen; owned; -1: not open */
-    bool locked;            /* there may be record locks on fd */
+    unsigned locks;         /* so many ranges of fd are locked at most */
     struct p9_xattr *xattr; /* owned; NULL: this is a file */
 };
 
@@ -54,6 +56,7 @@ struct p9 {
     unsigned fids;
     dev_t device[P9_DEVICES_MAX]; /* file systems below the root; index: high bits of qids */
     unsigned devices;
+    unsigned locks;     /* of all fids */
     size_t xattr_bytes; /* in memory for fids that read or write attributes */
     uint8_t xattr_room[P9_XATTR_MAX];
     uint8_t request[P9_REQUEST_MAX], answer[P9_ANSWER_MAX];
@@ -141,6 +144,6 @@ int p9_xattr_finish(struct p9 *s, struct p9_fid *fid); /* when it is clunked */
 
 int p9_do_lock(struct p9_call *c);
 int p9_do_getlock(struct p9_call *c);
-void p9_unlock_all(struct p9_fid *fid);
+void p9_unlock_all(struct p9 *s, struct p9_fid *fid);
 
 #endif

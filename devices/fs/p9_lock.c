@@ -5,9 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "devices/fs/p9_internal.h"
+
+#define LOCKS_A_CALL 2 /* a range that is set within another leaves two more */
 
 static short to_host(uint8_t type)
 {
@@ -33,10 +37,59 @@ static int get_range(struct p9_call *c, uint8_t type, struct flock *lock)
     return 0;
 }
 
+/* How many ranges the kernel says are locked by way of the descriptor (proc(5), fdinfo). */
+static unsigned count_locks(const struct p9_fid *fid)
+{
+    char path[P9_PROC_PATH], line[256];
+    unsigned count = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fid->fd);
+    f = fopen(path, "re");
+    if (!f)
+        return fid->locks;
+    while (fgets(line, sizeof(line), f))
+        count += strncmp(line, "lock:", 5) == 0;
+    fclose(f);
+    return count;
+}
+
+/*
+ * Whether there may be more. What is counted along is an upper bound, since neighbours merge; so
+ * the kernel is asked before a guest is refused.
+ */
+static bool may_lock(struct p9 *s)
+{
+    if (s->locks + LOCKS_A_CALL <= P9_LOCKS_MAX)
+        return true;
+    s->locks = 0;
+    for (unsigned i = 0; i < P9_BUCKETS; i++)
+        for (struct p9_fid *fid = s->bucket[i]; fid; fid = fid->next) {
+            if (fid->locks > 0)
+                fid->locks = count_locks(fid);
+            s->locks += fid->locks;
+        }
+    return s->locks + LOCKS_A_CALL <= P9_LOCKS_MAX;
+}
+
+static uint8_t set_lock(struct p9 *s, struct p9_fid *fid, struct flock *lock)
+{
+    bool all = lock->l_type == F_UNLCK && lock->l_start == 0 && lock->l_len == 0;
+
+    if (!all && !may_lock(s))
+        return P9_LOCK_ERROR;
+    if (fcntl(fid->fd, F_OFD_SETLK, lock) < 0)
+        return errno == EAGAIN || errno == EACCES ? P9_LOCK_BLOCKED : P9_LOCK_ERROR;
+    s->locks -= all ? fid->locks : 0;
+    fid->locks = all ? 0 : fid->locks + LOCKS_A_CALL;
+    s->locks += all ? 0 : LOCKS_A_CALL;
+    return P9_LOCK_SUCCESS;
+}
+
 int p9_do_lock(struct p9_call *c)
 {
     struct p9_fid *fid = p9_get_fid(c);
-    uint8_t type = (uint8_t)p9_get(&c->in, 1), answer = P9_LOCK_SUCCESS;
+    uint8_t type = (uint8_t)p9_get(&c->in, 1);
     struct flock lock;
     int err;
 
@@ -48,11 +101,7 @@ int p9_do_lock(struct p9_call *c)
         return -EBADF;
     if (err || c->in.bad)
         return err ? err : -EINVAL;
-    if (fcntl(fid->fd, F_OFD_SETLK, &lock) == 0)
-        fid->locked = true;
-    else
-        answer = errno == EAGAIN || errno == EACCES ? P9_LOCK_BLOCKED : P9_LOCK_ERROR;
-    p9_put(&c->out, 1, answer);
+    p9_put(&c->out, 1, set_lock(c->s, fid, &lock));
     return 0;
 }
 
@@ -82,10 +131,9 @@ int p9_do_getlock(struct p9_call *c)
 }
 
 /* Closing the last descriptor would do; said outright, it does not depend on that. */
-void p9_unlock_all(struct p9_fid *fid)
+void p9_unlock_all(struct p9 *s, struct p9_fid *fid)
 {
     struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
-    if (fid->fd >= 0 && fcntl(fid->fd, F_OFD_SETLK, &all) == 0)
-        fid->locked = false;
+    set_lock(s, fid, &all);
 }

@@ -142,6 +142,52 @@ START_TEST(memory_for_attributes_is_bounded)
 }
 END_TEST
 
+static int lock(uint32_t fid, uint8_t type, uint64_t start, uint64_t len)
+{
+    p9_client_begin(&c, P9_LOCK);
+    p9_put(&c.w, 4, fid);
+    p9_put(&c.w, 1, type);
+    p9_put(&c.w, 4, 0);
+    p9_put(&c.w, 8, start);
+    p9_put(&c.w, 8, len);
+    p9_put(&c.w, 4, 1);
+    p9_put_text(&c.w, "guest", 5);
+    ck_assert_int_eq(p9_client_do(&c), 0);
+    return (int)p9_get(&c.r, 1);
+}
+
+/* A lock is memory of the host's kernel. Those that were given up, or that merged, do not count. */
+START_TEST(number_of_locked_ranges_is_bounded)
+{
+    enum { FIDS = 8, MOST = 4000 };
+    unsigned got = 0;
+    int status = P9_LOCK_SUCCESS;
+    char name[8];
+
+    for (uint32_t fid = 1; fid <= FIDS; fid++) {
+        name[0] = (char)('a' + fid);
+        name[1] = '\0';
+        p9_client_put_file(&c, name, "x");
+        ck_assert_int_eq(p9_client_walk(&c, P9_CLIENT_ROOT, fid, name), 0);
+        ck_assert_int_eq(p9_client_open(&c, fid, O_RDWR), 0);
+    }
+    for (unsigned i = 0; i < 20000; i++) /* many calls, one range */
+        if (lock(1, P9_LOCK_WRITE, i, 2) != P9_LOCK_SUCCESS)
+            ck_abort_msg("call %u", i);
+    for (unsigned i = 0; i < FIDS * MOST && status == P9_LOCK_SUCCESS; i++) {
+        status = lock(1 + i % FIDS, P9_LOCK_WRITE, 100000 + i * 2, 1);
+        got += status == P9_LOCK_SUCCESS;
+    }
+    ck_assert_int_eq(status, P9_LOCK_ERROR);
+    ck_assert_uint_ge(got, 10000);
+    ck_assert_uint_lt(got, FIDS * MOST);
+    ck_assert_int_eq(lock(1, P9_LOCK_UNLOCK, 0, 0), P9_LOCK_SUCCESS);
+    ck_assert_int_eq(lock(2, P9_LOCK_WRITE, 0, 1), P9_LOCK_SUCCESS);
+    ck_assert_int_eq(p9_client_clunk(&c, 3), 0);
+    ck_assert_int_eq(lock(2, P9_LOCK_WRITE, 2, 1), P9_LOCK_SUCCESS);
+}
+END_TEST
+
 START_TEST(version_in_between_closes_everything)
 {
     p9_client_put_file(&c, "file", "x");
@@ -341,6 +387,7 @@ int main(void)
     tcase_add_test(tc, limit_of_descriptors_is_that_of_all_servers);
     tcase_add_test(tc, number_of_fids_is_bounded);
     tcase_add_test(tc, memory_for_attributes_is_bounded);
+    tcase_add_test(tc, number_of_locked_ranges_is_bounded);
     tcase_add_test(tc, version_in_between_closes_everything);
     tcase_add_test(tc, walk_of_more_than_16_names_is_refused);
     tcase_add_test(tc, flush_is_answered_and_unknown_types_are_refused);
