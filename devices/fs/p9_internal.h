@@ -18,8 +18,8 @@
 #define P9_ANSWER_MAX (64u * 1024) /* the same of an answer; Rread's data goes where it belongs */
 #define P9_XATTR_MAX  (64u * 1024)
 #define P9_XATTRS_MAX (4u * 1024 * 1024) /* bytes of all attributes that a guest has open */
-#define P9_LOCKS_MAX  16384 /* ranges that a guest may lock; they take memory of the host's kernel \
-                             */
+/* Ranges that a guest may lock: they take memory of the host's kernel. */
+#define P9_LOCKS_MAX   4096
 #define P9_NAME_BUFFER (P9_NAME_MAX + 1)
 
 /* A place in the tree that the guest has reached. Shared by fids; `parent` is what ".." leads to.

@@ -32,21 +32,25 @@ static void limit_descriptors(rlim_t count)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* As p9_client_walk, with room for a small answer only: for walks by the hundred thousand. */
+/* As p9_client_do, with room for a small answer only: for requests by the hundred thousand. */
+static int do_quickly(void)
+{
+    size_t len = (size_t)(c.w.at - c.w.start);
+
+    c.request[0] = (uint8_t)len;
+    p9_client_raw(&c, c.request, len, 64);
+    return c.answer[4] == P9_RLERROR ? -(int)load_le32(c.answer + 7) : 0;
+}
+
 static int walk_quickly(uint32_t fid, const char *name)
 {
-    size_t len;
-
     p9_client_begin(&c, P9_WALK);
     p9_put(&c.w, 4, P9_CLIENT_ROOT);
     p9_put(&c.w, 4, fid);
     p9_put(&c.w, 2, *name ? 1 : 0);
     if (*name)
         p9_put_text(&c.w, name, strlen(name));
-    len = (size_t)(c.w.at - c.w.start);
-    c.request[0] = (uint8_t)len;
-    p9_client_raw(&c, c.request, len, 64);
-    return c.answer[4] == P9_RLERROR ? -(int)load_le32(c.answer + 7) : 0;
+    return do_quickly();
 }
 
 /* Each place is a descriptor of the host: they end before those do that hv needs. */
@@ -152,14 +156,15 @@ static int lock(uint32_t fid, uint8_t type, uint64_t start, uint64_t len)
     p9_put(&c.w, 8, len);
     p9_put(&c.w, 4, 1);
     p9_put_text(&c.w, "guest", 5);
-    ck_assert_int_eq(p9_client_do(&c), 0);
-    return (int)p9_get(&c.r, 1);
+    if (do_quickly() != 0)
+        ck_abort_msg("a lock was not answered");
+    return c.answer[7];
 }
 
 /* A lock is memory of the host's kernel. Those that were given up, or that merged, do not count. */
 START_TEST(number_of_locked_ranges_is_bounded)
 {
-    enum { FIDS = 8, MOST = 4000 };
+    enum { FIDS = 8, MOST = 1000 };
     unsigned got = 0;
     int status = P9_LOCK_SUCCESS;
     char name[8];
@@ -171,7 +176,7 @@ START_TEST(number_of_locked_ranges_is_bounded)
         ck_assert_int_eq(p9_client_walk(&c, P9_CLIENT_ROOT, fid, name), 0);
         ck_assert_int_eq(p9_client_open(&c, fid, O_RDWR), 0);
     }
-    for (unsigned i = 0; i < 20000; i++) /* many calls, one range */
+    for (unsigned i = 0; i < 3000; i++) /* many calls, one range */
         if (lock(1, P9_LOCK_WRITE, i, 2) != P9_LOCK_SUCCESS)
             ck_abort_msg("call %u", i);
     for (unsigned i = 0; i < FIDS * MOST && status == P9_LOCK_SUCCESS; i++) {
@@ -179,7 +184,7 @@ START_TEST(number_of_locked_ranges_is_bounded)
         got += status == P9_LOCK_SUCCESS;
     }
     ck_assert_int_eq(status, P9_LOCK_ERROR);
-    ck_assert_uint_ge(got, 10000);
+    ck_assert_uint_ge(got, 4000);
     ck_assert_uint_lt(got, FIDS * MOST);
     ck_assert_int_eq(lock(1, P9_LOCK_UNLOCK, 0, 0), P9_LOCK_SUCCESS);
     ck_assert_int_eq(lock(2, P9_LOCK_WRITE, 0, 1), P9_LOCK_SUCCESS);
@@ -340,7 +345,7 @@ START_TEST(messages_of_nothing_but_ones_are_errors_and_no_more)
             memset(message, 0, 4);
             message[0] = len;
             message[4] = types[i];
-            ck_assert_uint_ge(p9_client_raw(&c, message, len, sizeof(c.answer)), 7);
+            ck_assert_uint_ge(p9_client_raw(&c, message, len, 4096), 7);
         }
 }
 END_TEST
