@@ -143,16 +143,16 @@ static void large_blocks(void)
 
 static void many_open_files(void)
 {
-    static int fds[500];
+    static int fds[200];
     char name[16], c;
 
-    for (unsigned i = 0; i < 500; i++) {
+    for (unsigned i = 0; i < 200; i++) {
         snprintf(name, sizeof(name), "f%u", i);
         fds[i] = open(name, O_RDWR | O_CREAT, 0644);
         c = (char)i;
         EXPECT(fds[i] >= 0 && write(fds[i], &c, 1) == 1);
     }
-    for (unsigned i = 0; i < 500; i++) {
+    for (unsigned i = 0; i < 200; i++) {
         EXPECT(pread(fds[i], &c, 1, 0) == 1 && c == (char)i);
         close(fds[i]);
     }
