@@ -74,13 +74,12 @@ static void must_mount(const char *source, const char *path, const char *type, u
     int err = try_mount(source, path, type, flags, data);
 
     if (err == -ENODEV)
-        give_up("the kernel has no %s file system: build %s=y into it, or give hv its modules "
-                "(--modules)",
+        give_up("the kernel has no %s file system: it needs %s, built in or as modules (--modules)",
                 type, option_of(type));
-    if (err == -ENOENT && strcmp(type, "9p") == 0)
-        give_up("cannot mount %s of the host on %s: the kernel sees no such 9p device: it needs "
-                "CONFIG_NET_9P_VIRTIO and CONFIG_VIRTIO_MMIO (with --bus pci: CONFIG_VIRTIO_PCI)",
-                source, path);
+    if (err && data && strncmp(data, P9, strlen(P9)) == 0 && err != -ENOTDIR)
+        give_up("cannot mount %s of the host on %s: %s: the kernel needs CONFIG_NET_9P_VIRTIO and "
+                "CONFIG_VIRTIO_MMIO (with --bus pci: CONFIG_VIRTIO_PCI)",
+                source, path, strerror(-err));
     if (err)
         give_up("cannot mount %s (%s) on %s: %s", source, type, path, strerror(-err));
 }

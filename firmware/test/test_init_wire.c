@@ -110,7 +110,7 @@ START_TEST(main_command_ends_the_agent_once_all_was_said)
     struct peer p = peer_start(agent_run);
     struct outcome o;
 
-    peer_command(&p, 7, DESCRIPTION("asleep\0a0.2\0ePATH=/usr/bin:/bin"));
+    peer_command(&p, 7, DESCRIPTION("acat\0ePATH=/usr/bin:/bin"));
     peer_command(&p, WIRE_MAIN, DESCRIPTION("a/bin/sh\0a-c\0aecho bye; exit 4"));
     o = peer_outcome(&p, WIRE_MAIN);
     ck_assert_exited(&o, WIRE_EXITED, 4);
