@@ -16,7 +16,7 @@
 enum {
     /* With that much unread by hv no more of its frames are read, since answers would pile up. */
     BACKLOG = 1 << 20,
-    TICK_MS = 100 /* while a command is to be killed */
+    TICK_MS = 50 /* while a command is to be killed */
 };
 
 struct agent {
@@ -31,11 +31,12 @@ static void on_child(int number)
     (void)number;
 }
 
+/* Not one that was hung up: its number may be in use again before its process has ended. */
 static struct session *find(const struct agent *a, uint32_t id)
 {
     struct session *s = a->sessions;
 
-    while (s && s->id != id)
+    while (s && (s->id != id || s->kill_at))
         s = s->next;
     return s;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -22,7 +23,7 @@
 #include "firmware/init/session.h"
 #include "firmware/init/wire.h"
 
-enum { CONFIG_BYTES = 65536, GRACE_MS = 100, PAUSE_NS = 1000000 };
+enum { CONFIG_BYTES = 65536, GRACE_MS = 100, KILL_MS = 1000, PAUSE_NS = 1000000 };
 
 static void read_config(struct config *config)
 {
@@ -43,25 +44,32 @@ static void read_config(struct config *config)
         give_up(WIRE_CONFIG " is malformed: %s (the initramfs is not what hv made)", problem);
 }
 
-/* Ends all processes but this one: at once those that do not heed SIGTERM. */
-static void end_processes(void)
+/* Waits that long for all other processes to end; true when they have. */
+static bool processes_end(int ms)
 {
     static const struct timespec pause = {.tv_nsec = PAUSE_NS};
-    int64_t until = session_clock() + GRACE_MS;
+    int64_t until = session_clock() + ms;
 
-    (void)kill(-1, SIGTERM);
-    (void)kill(-1, SIGCONT);
-    while (session_clock() < until) {
+    do {
         pid_t pid = waitpid(-1, NULL, WNOHANG);
 
         if (pid < 0)
-            return;
+            return true;
         if (pid == 0)
             (void)nanosleep(&pause, NULL);
-    }
+    } while (session_clock() < until);
+    return false;
+}
+
+static void end_processes(void)
+{
+    (void)kill(-1, SIGTERM);
+    (void)kill(-1, SIGCONT); /* what is stopped heeds SIGTERM only then */
+    if (processes_end(GRACE_MS))
+        return;
     (void)kill(-1, SIGKILL);
-    while (waitpid(-1, NULL, 0) > 0)
-        ;
+    /* One that waits for a share may not even heed that. */
+    (void)processes_end(KILL_MS);
 }
 
 static void explain(int err)

@@ -141,7 +141,8 @@ void mounts_system(void)
     (void)try_mount("run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
     for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++)
         (void)symlink(links[i].target, links[i].name);
-    (void)mkdir("/tmp", 01777);
+    if (mkdir("/tmp", 0700) == 0)
+        (void)chmod("/tmp", 01777);
 }
 
 void mounts_shares(const struct config *config)

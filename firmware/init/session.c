@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-    HANGUP_MS = 1000, /* between SIGHUP and SIGKILL */
-    END_OF_TEXT = 4,  /* Ctrl-D, a terminal's end of input */
+    HANGUP_MS = 300, /* between SIGHUP and SIGKILL */
+    END_OF_TEXT = 4, /* Ctrl-D, a terminal's end of input */
     CREDIT_STEP = WIRE_WINDOW / 4,
     SPEC_FIRST_SIZE = 4096
 };
