@@ -1,4 +1,5 @@
 # The guest's first program: one binary whatever hv is built with, and the object that embeds it.
+# Written under a name of its own first, since makes for several compilers may run at once.
 
 INIT      := build/init/init
 INIT_SRC  := $(wildcard firmware/init/*.c)
@@ -11,10 +12,10 @@ INIT_CC   := musl-gcc -static -Os -std=gnu11 -D_GNU_SOURCE -I. -ffunction-sectio
 $(INIT): $(INIT_SRC) $(INIT_DEPS)
 	@mkdir -p $(@D)
 	@$(if $(filter 0,$(V)),echo "  INIT  $@")
-	$(Q)$(INIT_CC) $(WARN) -o $@.new $(INIT_SRC)
-	@size=$$(stat -c %s $@.new); [ $$size -le $(INIT_MAX) ] || \
-	    { echo "$@ has $$size bytes, more than $(INIT_MAX)" >&2; exit 1; }
-	@mv $@.new $@
+	$(Q)new=$@.$$$$; trap 'rm -f $$new' EXIT; $(INIT_CC) $(WARN) -o $$new $(INIT_SRC) || exit; \
+	    size=$$(stat -c %s $$new); [ $$size -le $(INIT_MAX) ] || \
+	        { echo "$@ has $$size bytes, more than $(INIT_MAX)" >&2; exit 1; }; \
+	    mv $$new $@
 
 $(B)/obj/firmware/init/image.o: firmware/init/image.S $(INIT) $(B)/flags
 	@mkdir -p $(@D)

@@ -11,8 +11,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* The command's own ends, until it has them as 0, 1 and 2. */
 struct ends {
     int fd[3];
