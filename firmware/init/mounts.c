@@ -97,8 +97,9 @@ static void mount_share(const struct config_share *share, const char *path)
     const char *data = NULL;
 
     /*
-     * A directory that only the host changes may be cached without asking it again. Where the guest
-     * writes, only what programs map is cached, so that the host sees writes at once.
+     * What the guest cannot write it caches without asking the host again: much faster, and what
+     * the host changes meanwhile may be seen late. Where it writes, only what programs map is
+     * cached, so that both see each other's writes at once.
      */
     if (strcmp(share->type, "9p") == 0)
         data = share->writable ? P9 "cache=mmap" : P9 "cache=loose";
