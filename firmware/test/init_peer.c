@@ -16,7 +16,7 @@
 
 struct peer peer_start(int (*run)(int fd))
 {
-    const struct timeval limit = {.tv_sec = 3};
+    const struct timeval limit = {.tv_sec = 15};
     struct answer ready;
     struct peer p;
     int fds[2];

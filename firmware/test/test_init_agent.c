@@ -397,6 +397,7 @@ static Suite *suite(void)
     Suite *s = suite_create("firmware/init-agent");
     TCase *t = tcase_create("commands");
 
+    tcase_set_timeout(t, 20); /* of a machine that is busy with other things */
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, exit_status_and_output_come_back);
     tcase_add_test(t, signal_that_ends_it_comes_back);
@@ -414,6 +415,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, hang_up_ends_the_command, 0, 2);
     suite_add_tcase(s, t);
     t = tcase_create("streams");
+    tcase_set_timeout(t, 20); /* of a machine that is busy with other things */
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, output_waits_for_credit);
     tcase_add_test(t, input_ends_at_eof);

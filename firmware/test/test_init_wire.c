@@ -244,6 +244,7 @@ static Suite *suite(void)
     Suite *s = suite_create("firmware/init-wire");
     TCase *t = tcase_create("wire");
 
+    tcase_set_timeout(t, 20); /* of a machine that is busy with other things */
     tcase_add_loop_test(t, frame_that_breaks_the_rules_ends_the_agent, 0, COUNT(broken));
     tcase_add_test(t, frame_longer_than_frames_may_be_ends_the_agent);
     tcase_add_test(t, more_than_a_window_of_input_ends_the_agent);
