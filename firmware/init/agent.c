@@ -16,7 +16,7 @@
 enum {
     /* With that much unread by hv no more of its frames are read, since answers would pile up. */
     BACKLOG = 1 << 20,
-    TICK_MS = 50 /* while a command is to be killed */
+    TICK_MS = 50 /* while session_ticks */
 };
 
 struct agent {
@@ -157,7 +157,7 @@ static int turn(struct agent *a, const sigset_t *unblocked)
             continue;
         session_wants(s, &a->link, fds + n);
         n += SESSION_FDS;
-        ticks |= s->kill_at != 0;
+        ticks |= session_ticks(s);
     }
     fds[0] = (struct pollfd){.fd = a->link.fd};
     fds[0].events = (short)((link_waiting(&a->link) < BACKLOG ? POLLIN : 0) |

@@ -15,6 +15,7 @@
 
 enum {
     HANGUP_MS = 300, /* between SIGHUP and SIGKILL */
+    AWAY_MS = 50,
     END_OF_TEXT = 4, /* Ctrl-D, a terminal's end of input */
     CREDIT_STEP = WIRE_WINDOW / 4,
     SPEC_FIRST_SIZE = 4096
@@ -304,6 +305,15 @@ static size_t readable(const struct session *s, int stream)
     return most < WIRE_PAYLOAD ? most : WIRE_PAYLOAD;
 }
 
+/*
+ * No process has the terminal open. One may open it again, and to close our end would kill by
+ * SIGHUP a command that has closed its streams because it is about to exit.
+ */
+static void nobody_there(struct session *s)
+{
+    s->away_until = session_clock() + AWAY_MS;
+}
+
 /* Passes one piece on. 1: there may be more, 0: there is none or hv takes none now, or an error. */
 static int pass_on(struct session *s, struct link *link, int stream)
 {
@@ -322,7 +332,11 @@ static int pass_on(struct session *s, struct link *link, int stream)
         out->left = 0;
         return 0;
     }
-    if (n <= 0) { /* EIO: nobody has the terminal open */
+    if (n <= 0 && s->terminal && s->state == SESSION_RUNS) {
+        nobody_there(s);
+        return 0;
+    }
+    if (n <= 0) {
         close_stream(s, stream);
         return link_send(link, s->id, WIRE_EOF, (uint8_t)stream, NULL, 0);
     }
@@ -364,9 +378,12 @@ int session_frame(struct session *s, struct link *link, const struct frame *fram
 void session_wants(const struct session *s, const struct link *link, struct pollfd *fds)
 {
     /* Without events poll still tells when the command has closed its input. */
-    fds[0] = (struct pollfd){.fd = s->process.fd[0], .events = s->input.len ? POLLOUT : 0};
+    bool writes = s->terminal ? s->input.len && !s->away_until : true;
+
+    fds[0] =
+        (struct pollfd){.fd = writes ? s->process.fd[0] : -1, .events = s->input.len ? POLLOUT : 0};
     for (int i = 1; i < SESSION_FDS; i++) {
-        bool reads = readable(s, i) > 0 && link_has_room(link);
+        bool reads = readable(s, i) > 0 && link_has_room(link) && !s->away_until;
 
         fds[i] = (struct pollfd){.fd = reads ? s->process.fd[i] : -1, .events = POLLIN};
     }
@@ -376,9 +393,11 @@ int session_serve(struct session *s, struct link *link, const struct pollfd *fds
 {
     int err = 0;
 
-    if (s->process.fd[0] >= 0 && fds[0].revents & (POLLERR | POLLHUP | POLLNVAL))
+    if (fds[0].revents & (POLLERR | POLLHUP) && s->terminal)
+        nobody_there(s);
+    else if (fds[0].revents & (POLLERR | POLLHUP))
         err = input_closed(s, link);
-    else if (s->process.fd[0] >= 0 && fds[0].revents)
+    else if (fds[0].revents)
         err = feed(s, link);
     for (int i = 1; i < SESSION_FDS && err >= 0; i++) {
         if (s->process.fd[i] >= 0 && fds[i].fd >= 0 && fds[i].revents)
@@ -447,4 +466,11 @@ void session_tick(struct session *s, int64_t now)
         signal_command(s, SIGKILL);
         s->kill_at = now + HANGUP_MS;
     }
+    if (now >= s->away_until)
+        s->away_until = 0;
+}
+
+bool session_ticks(const struct session *s)
+{
+    return s->kill_at || s->away_until;
 }

@@ -50,8 +50,9 @@ struct session {
     struct session_input input;
     struct session_output output[2];
     bool terminal;
-    int64_t kill_at; /* session_clock: SIGKILL then; 0: no. Set when hv hung up */
-    uint8_t how;     /* enum wire_exit, when the process has ended */
+    int64_t away_until; /* session_clock: nobody had the terminal open; look again then. 0: no */
+    int64_t kill_at;    /* session_clock: SIGKILL then; 0: no. Set when hv hung up */
+    uint8_t how;        /* enum wire_exit, when the process has ended */
     uint32_t value;
 };
 
@@ -75,8 +76,11 @@ int session_reaped(struct session *s, struct link *link, int status);
 /* Sends what the command left in its pipes, as far as hv takes it, and then how it ended. */
 int session_finish(struct session *s, struct link *link);
 
-/* SIGKILL when its time has come. `now`: of session_clock. */
+/* Does what is due by time. `now`: of session_clock. */
 void session_tick(struct session *s, int64_t now);
+
+/* Something is due soon: session_tick is to be called even if nothing else happens. */
+bool session_ticks(const struct session *s);
 
 /* Closes and frees all; the process, if any, is left alone. */
 void session_free(struct session *s);

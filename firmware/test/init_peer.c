@@ -188,6 +188,6 @@ void peer_expect(const struct peer *p, uint32_t session, const char *text)
 void ck_assert_exited(const struct outcome *o, uint8_t how, uint32_t value)
 {
     ck_assert_uint_eq(o->last, WIRE_EXIT);
-    ck_assert_uint_eq(o->how, how);
-    ck_assert_uint_eq(o->value, value);
+    ck_assert_msg(o->how == how && o->value == value, "ended by %u %u, not %u %u", o->how, o->value,
+                  how, value);
 }

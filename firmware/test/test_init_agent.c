@@ -320,6 +320,21 @@ START_TEST(terminal_echoes_interrupts_and_ends)
 }
 END_TEST
 
+/* As cat and others do before they exit; others open it again. */
+START_TEST(terminal_that_nobody_has_open_stays)
+{
+    struct outcome o;
+
+    peer_command(&p, 7,
+                 DESCRIPTION("t24x80\0" SH "exec <&- >&- 2>&-; sleep 0.15; "
+                             "read x </dev/tty; echo got $x >/dev/tty; exit 3\0" A_PATH));
+    peer_send(&p, 7, WIRE_DATA, 0, "word\n", 5);
+    o = peer_outcome(&p, 7);
+    ck_assert_exited(&o, WIRE_EXITED, 3);
+    ck_assert_ptr_nonnull(strstr(o.out[1], "got word\r\n"));
+}
+END_TEST
+
 START_TEST(terminal_output_is_complete)
 {
     struct outcome o = peer_run(&p, DESCRIPTION("t24x80\0aseq\0a20000\0" A_PATH));
@@ -424,6 +439,7 @@ static Suite *suite(void)
     tcase_add_test(t, input_that_the_command_closes_is_told_and_dropped);
     tcase_add_test(t, terminal_is_one_and_has_its_size);
     tcase_add_test(t, terminal_echoes_interrupts_and_ends);
+    tcase_add_test(t, terminal_that_nobody_has_open_stays);
     tcase_add_test(t, terminal_output_is_complete);
     suite_add_tcase(s, t);
     return s;
