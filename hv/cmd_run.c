@@ -102,9 +102,8 @@ static int run(struct vm_config *config, uint64_t start_ns)
     struct outcome outcome = {.end = END_VMM_ERROR, .vcpu = -1, .detail = "could not start"};
     const char *emulated = arch_kvm_is_emulated();
     struct command *command = NULL;
-    int initrd = -1;
     static struct vm vm;
-    int result = -1, built;
+    int result = -1, initrd = -1, built;
 
     if (config->result) {
         result = result_open(config->result);

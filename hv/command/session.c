@@ -158,7 +158,7 @@ static bool send_size(struct session *s)
 
 static bool send_output_news(struct session *s)
 {
-    for (uint8_t i = 0; i < ARRAY_SIZE(s->output); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(s->output); i++) {
         struct output *o = &s->output[i];
         uint8_t stream = (uint8_t)(i + 1);
 
