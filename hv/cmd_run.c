@@ -42,7 +42,8 @@ static void say_command(const struct vm *vm, const struct outcome *outcome)
     session_say_end(end, vm->config->command[0]);
     if (end->how != COMMAND_NO_STATUS)
         return;
-    if (vm->watch.says[0])
+    /* Later words of the guest's program need not be the reason. */
+    if (vm->watch.says[0] && !outcome->command_ran)
         log_error("the guest could not run the command: %s", vm->watch.says);
     else if (outcome->end == END_POWEROFF || outcome->end == END_REBOOT ||
              outcome->end == END_DEBUG_EXIT)

@@ -51,6 +51,7 @@ struct command_end {
 struct outcome {
     enum vm_end end;
     bool owes_status;           /* the guest was to run a command: `command` says how it ended */
+    bool command_ran;           /* the guest was ready for it */
     struct command_end command; /* all zero: no status came */
     uint32_t guest_status;      /* END_DEBUG_EXIT: what the guest wrote, whole */
     int signal;                 /* END_SIGNAL: its number */

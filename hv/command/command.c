@@ -45,6 +45,7 @@ struct command {
     bool signalled; /* one was passed on */
     bool broken;    /* the guest cannot be talked to */
     bool finishing;
+    bool ran;
     bool over;
     struct command_end end;
 };
@@ -269,6 +270,7 @@ void command_finish(struct command *c, bool patient)
     /* What others are owed and their sockets take. */
     for (int i = 0; i < LOOKS_MAX && loop_step(c->loop) > 0; i++)
         ;
+    c->ran = session_is_ready(c->session);
     session_destroy(c->session);
     c->session = NULL;
 }
@@ -278,6 +280,7 @@ void command_tell(const struct command *c, struct outcome *outcome)
     if (!c)
         return;
     outcome->owes_status = true;
+    outcome->command_ran = c->ran;
     outcome->command = c->end;
 }
 

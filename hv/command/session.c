@@ -523,6 +523,11 @@ void session_resize(struct session *s)
     pump(s);
 }
 
+bool session_is_ready(const struct session *s)
+{
+    return s->ready;
+}
+
 bool session_is_stuck(const struct session *s)
 {
     return outlet_waiting(s->output[0].outlet) || outlet_waiting(s->output[1].outlet);

@@ -49,6 +49,9 @@ bool session_signal(struct session *session, int signal);
 /* Tells the command the terminal's size, which may have changed. */
 void session_resize(struct session *session);
 
+/* Whether the guest has said that commands may come. */
+bool session_is_ready(const struct session *session);
+
 /* True while output waits for its reader. */
 bool session_is_stuck(const struct session *session);
 

@@ -162,6 +162,7 @@ START_TEST(guest_that_ends_early_owes_its_status)
     ck_assert_int_eq(read(out, text, sizeof(text)), 4);
     outcome = told();
     ck_assert_int_eq(outcome.command.how, COMMAND_NO_STATUS);
+    ck_assert(outcome.command_ran);
     ck_assert_int_eq(outcome_status(&outcome), 255);
     end();
 }
