@@ -243,7 +243,7 @@ const struct option_row option_rows[] = {
      .check = check_virtio_console,
      .help = "Ports between guest and host beside the serial console (virtio-console)."},
     {.name = "share",
-     .arg = "HOST:GUEST[:rw]",
+     .arg = "HOST:GUEST[:rw][,via=virtiofs]",
      .key = "share",
      .group = GROUP_DEVICES,
      .type = &type_list,
@@ -252,7 +252,9 @@ const struct option_row option_rows[] = {
      .check = check_share,
      .help = "A directory of the host for the guest (virtio-9p), read-only unless it ends in :rw. "
              "With a command it is mounted at GUEST. Without one GUEST is the mount tag: mount -t "
-             "9p -o trans=virtio,version=9p2000.L GUEST DIRECTORY. May be repeated."},
+             "9p -o trans=virtio,version=9p2000.L GUEST DIRECTORY. With via=virtiofs, for kernels "
+             "without 9p, by the program virtiofsd: mount -t virtiofs GUEST DIRECTORY. May be "
+             "repeated."},
     {.name = "bus",
      .arg = "mmio|pci",
      .key = "bus",

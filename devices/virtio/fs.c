@@ -173,13 +173,10 @@ static void fs_destroy(struct virtio *v)
 {
     struct fs *fs = fs_of(v);
 
-    if (fs->link_watch)
-        loop_watch_remove(fs->link_watch);
-    if (fs->err_watch)
-        loop_watch_remove(fs->err_watch);
+    loop_watch_remove(fs->link_watch);
+    loop_watch_remove(fs->err_watch);
     for (unsigned i = 0; i < QUEUES; i++) {
-        if (fs->queue[i].watch)
-            loop_watch_remove(fs->queue[i].watch);
+        loop_watch_remove(fs->queue[i].watch);
         if (fs->queue[i].call >= 0)
             close(fs->queue[i].call);
     }
@@ -233,10 +230,15 @@ static int add_watches(struct fs *fs, struct loop *loop)
 /* The program's own words are better than what follows from them. */
 static void explain_start(struct fs *fs, int err)
 {
+    const char *hint = geteuid() == 0
+                           ? ""
+                           : " (QEMU's virtiofsd needs root: install the newer one, or use via=9p)";
+
     vhost_user_close(&fs->link);
     virtiofsd_kill(&fs->server);
     if (err == -EPIPE && fs->server.line.text[0])
-        log_error("--share %s: virtiofsd does not start: %s", fs->dir, fs->server.line.text);
+        log_error("--share %s: virtiofsd does not start: %s%s", fs->dir, fs->server.line.text,
+                  hint);
     else
         log_error("--share %s: virtiofsd %s (use via=9p)", fs->dir, vhost_user_explain(err));
 }

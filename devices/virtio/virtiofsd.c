@@ -25,9 +25,7 @@
 #include "devices/core/log.h"
 #include "devices/core/loop.h"
 
-#define END_MS    1000
-#define TEXT(x)   #x
-#define NUMBER(x) TEXT(x)
+#define END_MS 1000
 
 /* What the child needs, made before fork. */
 struct plan {
@@ -104,12 +102,11 @@ static void make_readonly(const struct plan *p)
 
 static void __attribute__((noreturn)) child(const struct plan *p)
 {
-    char *argv[] = {"virtiofsd", "--fd=" NUMBER(HELPER_FD),
-                    "-o",        (char *)(uintptr_t)p->source,
-                    "-o",        "cache=auto",
-                    "-o",        "sandbox=namespace",
+    char *argv[] = {"virtiofsd", "--fd=3",     "-o", (char *)(uintptr_t)p->source,
+                    "-o",        "cache=auto", "-o", "sandbox=namespace",
                     NULL};
 
+    _Static_assert(HELPER_FD == 3, "as the option says");
     helper_detach();
     if (!p->writable)
         make_readonly(p);
