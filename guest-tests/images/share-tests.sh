@@ -24,7 +24,9 @@ readonly)
     echo x 2>/dev/null >/mnt/hello || echo "share: hello cannot be written"
     busybox rm /mnt/hello 2>/dev/null || echo "share: hello cannot be removed"
     busybox mkdir /mnt/new 2>/dev/null || echo "share: no directory can be made"
-    busybox ls /mnt/many | busybox wc -l | busybox sed 's/^/share: entries /'
+    # Not with ls, which looks at each of them.
+    set -- /mnt/many/*
+    echo "share: entries $#"
     ;;
 large)
     mount_tag /a /a && mount_tag /b /b || exit
