@@ -62,11 +62,21 @@ int check_stdin_once(const struct vm_config *config)
     bool serial = strcmp(config->console, "stdio") == 0;
     unsigned readers = serial;
 
+    if (config->command_count) {
+        /* A command's run has no console there unless it is asked for. */
+        serial = serial && config_given(config, "console");
+        readers = 1 + serial;
+    }
     for (unsigned i = 0; i < config->virtio_console_count; i++)
         readers += virtio_console_stdin_readers(virtio_setup_text(config->virtio_console[i]));
     if (readers <= 1)
         return 0;
-    log_error("--virtio-console %s: stdin can have one reader only%s", config->virtio_console[0],
-              serial ? ", and --console stdio is one (add --console none)" : "");
+    if (config->command_count)
+        log_error("%s: stdin is the command's (give the console a file)",
+                  serial ? "--console stdio" : "--virtio-console");
+    else
+        log_error("--virtio-console %s: stdin can have one reader only%s",
+                  config->virtio_console[0],
+                  serial ? ", and --console stdio is one (add --console none)" : "");
     return -EINVAL;
 }

@@ -14,7 +14,7 @@
 
 #include "firmware/test/guarded.h"
 
-struct peer peer_start(int (*run)(int fd))
+struct peer hv_side_start(int (*run)(int fd))
 {
     const struct timeval limit = {.tv_sec = 15};
     struct answer ready;
@@ -36,14 +36,14 @@ struct peer peer_start(int (*run)(int fd))
     }
     (void)close(fds[1]);
     ck_assert_int_eq(setsockopt(p.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-    peer_receive(&p, &ready);
+    hv_side_receive(&p, &ready);
     ck_assert_uint_eq(ready.session, WIRE_AGENT);
     ck_assert_uint_eq(ready.type, WIRE_READY);
     ck_assert_uint_eq(ready.len, 0);
     return p;
 }
 
-int peer_wait(struct peer *p)
+int hv_side_wait(struct peer *p)
 {
     int status;
 
@@ -53,14 +53,14 @@ int peer_wait(struct peer *p)
     return WEXITSTATUS(status);
 }
 
-int peer_end(struct peer *p)
+int hv_side_end(struct peer *p)
 {
     ck_assert_int_eq(shutdown(p->fd, SHUT_RDWR), 0);
-    return peer_wait(p);
+    return hv_side_wait(p);
 }
 
-void peer_send(const struct peer *p, uint32_t session, uint8_t type, uint8_t stream,
-               const void *payload, size_t len)
+void hv_side_send(const struct peer *p, uint32_t session, uint8_t type, uint8_t stream,
+                  const void *payload, size_t len)
 {
     uint8_t frame[WIRE_HEADER + WIRE_PAYLOAD] = {(uint8_t)session,
                                                  (uint8_t)(session >> 8),
@@ -77,21 +77,22 @@ void peer_send(const struct peer *p, uint32_t session, uint8_t type, uint8_t str
                      (ssize_t)(WIRE_HEADER + len));
 }
 
-void peer_send32(const struct peer *p, uint32_t session, uint8_t type, uint8_t stream, uint32_t v)
+void hv_side_send32(const struct peer *p, uint32_t session, uint8_t type, uint8_t stream,
+                    uint32_t v)
 {
     const uint8_t bytes[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16),
                               (uint8_t)(v >> 24)};
 
-    peer_send(p, session, type, stream, bytes, sizeof(bytes));
+    hv_side_send(p, session, type, stream, bytes, sizeof(bytes));
 }
 
-void peer_command(const struct peer *p, uint32_t session, const char *description, size_t len)
+void hv_side_command(const struct peer *p, uint32_t session, const char *description, size_t len)
 {
-    peer_send(p, session, WIRE_SPEC, 0, description, len);
-    peer_send(p, session, WIRE_START, 0, NULL, 0);
+    hv_side_send(p, session, WIRE_SPEC, 0, description, len);
+    hv_side_send(p, session, WIRE_START, 0, NULL, 0);
 }
 
-void peer_receive(const struct peer *p, struct answer *answer)
+void hv_side_receive(const struct peer *p, struct answer *answer)
 {
     uint8_t header[WIRE_HEADER];
 
@@ -128,13 +129,13 @@ static void give_credit(const struct peer *p, const struct answer *a)
         ck_assert_int_eq(errno, EPIPE);
 }
 
-struct outcome peer_outcome(const struct peer *p, uint32_t session)
+struct outcome hv_side_outcome(const struct peer *p, uint32_t session)
 {
     struct outcome o = {0};
     struct answer a;
 
     for (;;) {
-        peer_receive(p, &a);
+        hv_side_receive(p, &a);
         ck_assert_uint_eq(a.session, session);
         if (a.type == WIRE_DATA) {
             keep(&o, &a);
@@ -164,19 +165,19 @@ struct outcome peer_outcome(const struct peer *p, uint32_t session)
     return o;
 }
 
-struct outcome peer_run(const struct peer *p, const char *description, size_t len)
+struct outcome hv_side_run(const struct peer *p, const char *description, size_t len)
 {
-    peer_command(p, 7, description, len);
-    return peer_outcome(p, 7);
+    hv_side_command(p, 7, description, len);
+    return hv_side_outcome(p, 7);
 }
 
-void peer_expect(const struct peer *p, uint32_t session, const char *text)
+void hv_side_expect(const struct peer *p, uint32_t session, const char *text)
 {
     struct outcome o = {0};
     struct answer a;
 
     do {
-        peer_receive(p, &a);
+        hv_side_receive(p, &a);
         ck_assert_uint_eq(a.session, session);
         if (a.type != WIRE_DATA)
             ck_assert(a.type == WIRE_CREDIT || a.type == WIRE_CLOSE);

@@ -37,25 +37,26 @@ struct outcome {
 #define DESCRIPTION(text) text, sizeof(text)
 
 /* `run` is agent_run; the child's exit status is -run(). Returns when WIRE_READY has come. */
-struct peer peer_start(int (*run)(int fd));
+struct peer hv_side_start(int (*run)(int fd));
 /* Closes the socket and returns the agent's exit status, once it has ended. */
-int peer_end(struct peer *p);
+int hv_side_end(struct peer *p);
 /* The exit status of an agent that ends by itself. */
-int peer_wait(struct peer *p);
+int hv_side_wait(struct peer *p);
 
-void peer_send(const struct peer *p, uint32_t session, uint8_t type, uint8_t stream,
-               const void *payload, size_t len);
-void peer_send32(const struct peer *p, uint32_t session, uint8_t type, uint8_t stream, uint32_t v);
+void hv_side_send(const struct peer *p, uint32_t session, uint8_t type, uint8_t stream,
+                  const void *payload, size_t len);
+void hv_side_send32(const struct peer *p, uint32_t session, uint8_t type, uint8_t stream,
+                    uint32_t v);
 /* WIRE_SPEC and WIRE_START. */
-void peer_command(const struct peer *p, uint32_t session, const char *description, size_t len);
+void hv_side_command(const struct peer *p, uint32_t session, const char *description, size_t len);
 /* The next frame, whatever it is. */
-void peer_receive(const struct peer *p, struct answer *answer);
+void hv_side_receive(const struct peer *p, struct answer *answer);
 /* Takes frames of that session, giving credit, up to its last. Other sessions' are an error. */
-struct outcome peer_outcome(const struct peer *p, uint32_t session);
+struct outcome hv_side_outcome(const struct peer *p, uint32_t session);
 /* Both: for commands that need no input. */
-struct outcome peer_run(const struct peer *p, const char *description, size_t len);
+struct outcome hv_side_run(const struct peer *p, const char *description, size_t len);
 /* Takes frames of that session until its stream 1 has said `text`. */
-void peer_expect(const struct peer *p, uint32_t session, const char *text);
+void hv_side_expect(const struct peer *p, uint32_t session, const char *text);
 
 void ck_assert_exited(const struct outcome *o, uint8_t how, uint32_t value);
 

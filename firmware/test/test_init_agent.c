@@ -22,12 +22,12 @@ static struct peer p;
 
 static void setup(void)
 {
-    p = peer_start(agent_run);
+    p = hv_side_start(agent_run);
 }
 
 static void teardown(void)
 {
-    ck_assert_int_eq(peer_end(&p), EPIPE);
+    ck_assert_int_eq(hv_side_end(&p), EPIPE);
 }
 
 /* Waits until no process has that number any more. */
@@ -43,7 +43,7 @@ static void ck_assert_gone(pid_t pid)
 
 START_TEST(exit_status_and_output_come_back)
 {
-    struct outcome o = peer_run(&p, DESCRIPTION(SH "echo out; echo err >&2; exit 7"));
+    struct outcome o = hv_side_run(&p, DESCRIPTION(SH "echo out; echo err >&2; exit 7"));
 
     ck_assert_exited(&o, WIRE_EXITED, 7);
     ck_assert_str_eq(o.out[1], "out\n");
@@ -53,7 +53,7 @@ END_TEST
 
 START_TEST(signal_that_ends_it_comes_back)
 {
-    struct outcome o = peer_run(&p, DESCRIPTION(SH "kill -TERM $$"));
+    struct outcome o = hv_side_run(&p, DESCRIPTION(SH "kill -TERM $$"));
 
     ck_assert_exited(&o, WIRE_SIGNALLED, SIGTERM);
 }
@@ -61,14 +61,14 @@ END_TEST
 
 START_TEST(unknown_and_unusable_programs_are_told_from_exits)
 {
-    struct outcome o = peer_run(&p, DESCRIPTION("ano-such-program\0" A_PATH));
+    struct outcome o = hv_side_run(&p, DESCRIPTION("ano-such-program\0" A_PATH));
 
     ck_assert_exited(&o, WIRE_NO_EXEC, ENOENT);
-    o = peer_run(&p, DESCRIPTION("a"));
+    o = hv_side_run(&p, DESCRIPTION("a"));
     ck_assert_exited(&o, WIRE_NO_EXEC, ENOENT);
-    o = peer_run(&p, DESCRIPTION("a/etc/passwd"));
+    o = hv_side_run(&p, DESCRIPTION("a/etc/passwd"));
     ck_assert_exited(&o, WIRE_NO_EXEC, EACCES);
-    o = peer_run(&p, DESCRIPTION("a/bin/sh\0a-c\0aexit 127"));
+    o = hv_side_run(&p, DESCRIPTION("a/bin/sh\0a-c\0aexit 127"));
     ck_assert_exited(&o, WIRE_EXITED, 127);
 }
 END_TEST
@@ -88,7 +88,7 @@ START_TEST(program_is_looked_for_in_its_own_path)
     ck_assert_int_eq(fclose(f), 0);
     ck_assert_int_eq(chmod(file, 0755), 0);
     len = snprintf(description, sizeof(description), "aonly-here%cePATH=/bin:%s%c", 0, dir, 0);
-    o = peer_run(&p, description, (size_t)len);
+    o = hv_side_run(&p, description, (size_t)len);
     (void)unlink(file);
     (void)rmdir(dir);
     ck_assert_exited(&o, WIRE_EXITED, 42);
@@ -97,8 +97,8 @@ END_TEST
 
 START_TEST(arguments_arrive_as_they_are)
 {
-    struct outcome o = peer_run(&p, DESCRIPTION(SH "for a; do printf '[%s]' \"$a\"; done\0ash\0"
-                                                   "aa b\0a\"q\" 'r' $x `y` \\\0al1\nl2\0a"));
+    struct outcome o = hv_side_run(&p, DESCRIPTION(SH "for a; do printf '[%s]' \"$a\"; done\0ash\0"
+                                                      "aa b\0a\"q\" 'r' $x `y` \\\0al1\nl2\0a"));
 
     ck_assert_exited(&o, WIRE_EXITED, 0);
     ck_assert_str_eq(o.out[1], "[a b][\"q\" 'r' $x `y` \\][l1\nl2][]");
@@ -107,18 +107,18 @@ END_TEST
 
 START_TEST(environment_and_directory_are_those_of_the_description)
 {
-    struct outcome o = peer_run(&p, DESCRIPTION("aenv\0" A_PATH "\0eX=a b\nc"));
+    struct outcome o = hv_side_run(&p, DESCRIPTION("aenv\0" A_PATH "\0eX=a b\nc"));
 
     ck_assert_exited(&o, WIRE_EXITED, 0);
     ck_assert_str_eq(o.out[1], "PATH=/usr/bin:/bin\nX=a b\nc\n");
-    o = peer_run(&p, DESCRIPTION("apwd\0d/usr/lib\0" A_PATH));
+    o = hv_side_run(&p, DESCRIPTION("apwd\0d/usr/lib\0" A_PATH));
     ck_assert_str_eq(o.out[1], "/usr/lib\n");
 }
 END_TEST
 
 START_TEST(missing_directory_is_a_failure_of_its_own)
 {
-    struct outcome o = peer_run(&p, DESCRIPTION("apwd\0d/no/such\0" A_PATH));
+    struct outcome o = hv_side_run(&p, DESCRIPTION("apwd\0d/no/such\0" A_PATH));
 
     ck_assert_uint_eq(o.last, WIRE_FAIL);
     ck_assert_ptr_nonnull(strstr(o.out[0], "/no/such"));
@@ -127,9 +127,9 @@ END_TEST
 
 START_TEST(command_starts_with_default_signals_and_three_descriptors)
 {
-    struct outcome o =
-        peer_run(&p, DESCRIPTION(SH "grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '[:space:]'; "
-                                    "ls /proc/self/fd | tr '\\n' ' '\0" A_PATH));
+    struct outcome o = hv_side_run(
+        &p, DESCRIPTION(SH "grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '[:space:]'; "
+                           "ls /proc/self/fd | tr '\\n' ' '\0" A_PATH));
 
     ck_assert_str_eq(o.out[1], "SigBlk:0000000000000000SigIgn:00000000000000000 1 2 3 ");
 }
@@ -141,17 +141,17 @@ START_TEST(output_waits_for_credit)
     size_t got = 0, credit = WIRE_WINDOW, owed = 0;
     struct answer a;
 
-    peer_command(&p, 7, DESCRIPTION("ahead\0a-c\0a8388608\0a/dev/zero\0" A_PATH));
+    hv_side_command(&p, 7, DESCRIPTION("ahead\0a-c\0a8388608\0a/dev/zero\0" A_PATH));
     for (;;) {
         /* Little by little, and late. */
         while (credit < PART && owed) {
             size_t n = owed < PART ? owed : PART;
 
-            peer_send32(&p, 7, WIRE_CREDIT, 1, (uint32_t)n);
+            hv_side_send32(&p, 7, WIRE_CREDIT, 1, (uint32_t)n);
             credit += n;
             owed -= n;
         }
-        peer_receive(&p, &a);
+        hv_side_receive(&p, &a);
         if (a.type == WIRE_EXIT)
             break;
         if (a.type != WIRE_DATA)
@@ -172,11 +172,11 @@ START_TEST(input_ends_at_eof)
 {
     struct outcome o;
 
-    peer_command(&p, 7, DESCRIPTION("acat\0" A_PATH));
-    peer_send(&p, 7, WIRE_DATA, 0, "one ", 4);
-    peer_send(&p, 7, WIRE_DATA, 0, "two", 3);
-    peer_send(&p, 7, WIRE_EOF, 0, NULL, 0);
-    o = peer_outcome(&p, 7);
+    hv_side_command(&p, 7, DESCRIPTION("acat\0" A_PATH));
+    hv_side_send(&p, 7, WIRE_DATA, 0, "one ", 4);
+    hv_side_send(&p, 7, WIRE_DATA, 0, "two", 3);
+    hv_side_send(&p, 7, WIRE_EOF, 0, NULL, 0);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_EXITED, 0);
     ck_assert_str_eq(o.out[1], "one two");
     ck_assert_uint_eq(o.len[0], 7);
@@ -190,21 +190,21 @@ START_TEST(input_larger_than_the_window_passes_with_credit)
     size_t sent = 0, credit = WIRE_WINDOW, got = 0;
     struct answer a;
 
-    peer_command(&p, 7, DESCRIPTION("acat\0" A_PATH));
+    hv_side_command(&p, 7, DESCRIPTION("acat\0" A_PATH));
     do {
         while (sent < TOTAL && credit >= sizeof(bytes)) {
-            peer_send(&p, 7, WIRE_DATA, 0, bytes, sizeof(bytes));
+            hv_side_send(&p, 7, WIRE_DATA, 0, bytes, sizeof(bytes));
             sent += sizeof(bytes);
             credit -= sizeof(bytes);
             if (sent == TOTAL)
-                peer_send(&p, 7, WIRE_EOF, 0, NULL, 0);
+                hv_side_send(&p, 7, WIRE_EOF, 0, NULL, 0);
         }
-        peer_receive(&p, &a);
+        hv_side_receive(&p, &a);
         if (a.type == WIRE_CREDIT)
             credit += rd32(a.payload);
         if (a.type == WIRE_DATA) {
             got += a.len;
-            peer_send32(&p, 7, WIRE_CREDIT, 1, a.len);
+            hv_side_send32(&p, 7, WIRE_CREDIT, 1, a.len);
         }
         ck_assert_uint_le(credit, WIRE_WINDOW);
     } while (a.type != WIRE_EXIT);
@@ -216,9 +216,9 @@ START_TEST(closed_output_is_a_broken_pipe)
 {
     struct outcome o;
 
-    peer_command(&p, 7, DESCRIPTION("ayes\0" A_PATH));
-    peer_send(&p, 7, WIRE_CLOSE, 1, NULL, 0);
-    o = peer_outcome(&p, 7);
+    hv_side_command(&p, 7, DESCRIPTION("ayes\0" A_PATH));
+    hv_side_send(&p, 7, WIRE_CLOSE, 1, NULL, 0);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_SIGNALLED, SIGPIPE);
 }
 END_TEST
@@ -228,24 +228,24 @@ START_TEST(input_that_the_command_closes_is_told_and_dropped)
     struct outcome o;
     struct answer a;
 
-    peer_command(&p, 7, DESCRIPTION("asleep\0a0.05\0" A_PATH));
-    peer_send(&p, 7, WIRE_DATA, 0, "nobody reads this", 17);
-    o = peer_outcome(&p, 7);
+    hv_side_command(&p, 7, DESCRIPTION("asleep\0a0.05\0" A_PATH));
+    hv_side_send(&p, 7, WIRE_DATA, 0, "nobody reads this", 17);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_EXITED, 0);
 
-    peer_command(&p, 8, DESCRIPTION(SH "exec 0<&-; sleep 0.05\0" A_PATH));
-    peer_receive(&p, &a);
+    hv_side_command(&p, 8, DESCRIPTION(SH "exec 0<&-; sleep 0.05\0" A_PATH));
+    hv_side_receive(&p, &a);
     ck_assert_uint_eq(a.type, WIRE_CLOSE);
     ck_assert_uint_eq(a.stream, 0);
-    peer_send(&p, 8, WIRE_DATA, 0, "late", 4);
-    o = peer_outcome(&p, 8);
+    hv_side_send(&p, 8, WIRE_DATA, 0, "late", 4);
+    o = hv_side_outcome(&p, 8);
     ck_assert_exited(&o, WIRE_EXITED, 0);
 }
 END_TEST
 
 START_TEST(children_left_behind_do_not_delay_the_exit)
 {
-    struct outcome o = peer_run(&p, DESCRIPTION(SH "sleep 30 & echo $!; exit 3\0" A_PATH));
+    struct outcome o = hv_side_run(&p, DESCRIPTION(SH "sleep 30 & echo $!; exit 3\0" A_PATH));
     pid_t orphan = (pid_t)atoi(o.out[1]);
 
     ck_assert_exited(&o, WIRE_EXITED, 3);
@@ -261,13 +261,13 @@ START_TEST(signals_reach_the_process_group)
     struct answer a;
     pid_t child;
 
-    peer_command(&p, 7, DESCRIPTION(SH "sleep 30 & echo $!; wait\0" A_PATH));
-    peer_receive(&p, &a);
+    hv_side_command(&p, 7, DESCRIPTION(SH "sleep 30 & echo $!; wait\0" A_PATH));
+    hv_side_receive(&p, &a);
     ck_assert_uint_eq(a.type, WIRE_DATA);
     a.payload[a.len] = '\0';
     child = (pid_t)atoi((const char *)a.payload);
-    peer_send32(&p, 7, WIRE_SIGNAL, 0, SIGTERM);
-    o = peer_outcome(&p, 7);
+    hv_side_send32(&p, 7, WIRE_SIGNAL, 0, SIGTERM);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_SIGNALLED, SIGTERM);
     ck_assert_gone(child);
 }
@@ -277,9 +277,9 @@ START_TEST(signal_right_behind_the_start_is_not_lost)
 {
     struct outcome o;
 
-    peer_command(&p, 7, DESCRIPTION("asleep\0a30\0" A_PATH));
-    peer_send32(&p, 7, WIRE_SIGNAL, 0, SIGINT);
-    o = peer_outcome(&p, 7);
+    hv_side_command(&p, 7, DESCRIPTION("asleep\0a30\0" A_PATH));
+    hv_side_send32(&p, 7, WIRE_SIGNAL, 0, SIGINT);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_SIGNALLED, SIGINT);
 }
 END_TEST
@@ -288,13 +288,13 @@ START_TEST(terminal_is_one_and_has_its_size)
 {
     struct outcome o;
 
-    peer_command(&p, 7,
-                 DESCRIPTION("t30x101\0" SH "test -t 0 && test -t 1 && test -t 2 && tty; "
-                             "trap 'stty size; exit 5' WINCH; stty size; "
-                             "while :; do sleep 0.02; done\0" A_PATH));
-    peer_expect(&p, 7, "30 101");
-    peer_send(&p, 7, WIRE_RESIZE, 0, "\x28\0\x50\0", 4);
-    o = peer_outcome(&p, 7);
+    hv_side_command(&p, 7,
+                    DESCRIPTION("t30x101\0" SH "test -t 0 && test -t 1 && test -t 2 && tty; "
+                                "trap 'stty size; exit 5' WINCH; stty size; "
+                                "while :; do sleep 0.02; done\0" A_PATH));
+    hv_side_expect(&p, 7, "30 101");
+    hv_side_send(&p, 7, WIRE_RESIZE, 0, "\x28\0\x50\0", 4);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_EXITED, 5);
     ck_assert_ptr_nonnull(strstr(o.out[1], "40 80\r\n"));
 }
@@ -304,18 +304,18 @@ START_TEST(terminal_echoes_interrupts_and_ends)
 {
     struct outcome o;
 
-    peer_command(&p, 7, DESCRIPTION("t24x80\0acat\0" A_PATH));
-    peer_send(&p, 7, WIRE_DATA, 0, "hello\n", 6);
-    peer_expect(&p, 7, "hello\r\nhello\r\n");
-    peer_send(&p, 7, WIRE_EOF, 0, NULL, 0);
-    o = peer_outcome(&p, 7);
+    hv_side_command(&p, 7, DESCRIPTION("t24x80\0acat\0" A_PATH));
+    hv_side_send(&p, 7, WIRE_DATA, 0, "hello\n", 6);
+    hv_side_expect(&p, 7, "hello\r\nhello\r\n");
+    hv_side_send(&p, 7, WIRE_EOF, 0, NULL, 0);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_EXITED, 0);
 
-    peer_command(&p, 8, DESCRIPTION("t24x80\0acat\0" A_PATH));
-    peer_send(&p, 8, WIRE_DATA, 0, "x\n", 2);
-    peer_expect(&p, 8, "x\r\nx\r\n");
-    peer_send(&p, 8, WIRE_DATA, 0, "\x03", 1);
-    o = peer_outcome(&p, 8);
+    hv_side_command(&p, 8, DESCRIPTION("t24x80\0acat\0" A_PATH));
+    hv_side_send(&p, 8, WIRE_DATA, 0, "x\n", 2);
+    hv_side_expect(&p, 8, "x\r\nx\r\n");
+    hv_side_send(&p, 8, WIRE_DATA, 0, "\x03", 1);
+    o = hv_side_outcome(&p, 8);
     ck_assert_exited(&o, WIRE_SIGNALLED, SIGINT);
 }
 END_TEST
@@ -325,11 +325,11 @@ START_TEST(terminal_that_nobody_has_open_stays)
 {
     struct outcome o;
 
-    peer_command(&p, 7,
-                 DESCRIPTION("t24x80\0" SH "exec <&- >&- 2>&-; sleep 0.15; "
-                             "read x </dev/tty; echo got $x >/dev/tty; exit 3\0" A_PATH));
-    peer_send(&p, 7, WIRE_DATA, 0, "word\n", 5);
-    o = peer_outcome(&p, 7);
+    hv_side_command(&p, 7,
+                    DESCRIPTION("t24x80\0" SH "exec <&- >&- 2>&-; sleep 0.15; "
+                                "read x </dev/tty; echo got $x >/dev/tty; exit 3\0" A_PATH));
+    hv_side_send(&p, 7, WIRE_DATA, 0, "word\n", 5);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_EXITED, 3);
     ck_assert_ptr_nonnull(strstr(o.out[1], "got word\r\n"));
 }
@@ -337,7 +337,7 @@ END_TEST
 
 START_TEST(terminal_output_is_complete)
 {
-    struct outcome o = peer_run(&p, DESCRIPTION("t24x80\0aseq\0a20000\0" A_PATH));
+    struct outcome o = hv_side_run(&p, DESCRIPTION("t24x80\0aseq\0a20000\0" A_PATH));
 
     ck_assert_exited(&o, WIRE_EXITED, 0);
     ck_assert_uint_eq(o.len[1], 108894 + 20000); /* each line feed became two bytes */
@@ -349,18 +349,18 @@ START_TEST(two_commands_run_at_once)
     struct outcome o;
     struct answer a;
 
-    peer_command(&p, 7, DESCRIPTION("acat\0" A_PATH));
-    peer_command(&p, 8, DESCRIPTION(SH "echo second\0" A_PATH));
-    o = peer_outcome(&p, 8);
+    hv_side_command(&p, 7, DESCRIPTION("acat\0" A_PATH));
+    hv_side_command(&p, 8, DESCRIPTION(SH "echo second\0" A_PATH));
+    o = hv_side_outcome(&p, 8);
     ck_assert_str_eq(o.out[1], "second\n");
-    peer_send(&p, 7, WIRE_DATA, 0, "first", 5);
+    hv_side_send(&p, 7, WIRE_DATA, 0, "first", 5);
     do
-        peer_receive(&p, &a);
+        hv_side_receive(&p, &a);
     while (a.type != WIRE_DATA);
     ck_assert_uint_eq(a.session, 7);
     ck_assert_mem_eq(a.payload, "first", 5);
-    peer_send(&p, 7, WIRE_EOF, 0, NULL, 0);
-    o = peer_outcome(&p, 7);
+    hv_side_send(&p, 7, WIRE_EOF, 0, NULL, 0);
+    o = hv_side_outcome(&p, 7);
     ck_assert_exited(&o, WIRE_EXITED, 0);
 }
 END_TEST
@@ -370,16 +370,16 @@ START_TEST(one_command_too_many_is_refused)
     struct outcome o;
 
     for (uint32_t i = 0; i < WIRE_SESSIONS; i++)
-        peer_command(&p, 10 + i, DESCRIPTION("acat\0" A_PATH));
-    peer_command(&p, 50, DESCRIPTION("atrue\0" A_PATH));
-    o = peer_outcome(&p, 50);
+        hv_side_command(&p, 10 + i, DESCRIPTION("acat\0" A_PATH));
+    hv_side_command(&p, 50, DESCRIPTION("atrue\0" A_PATH));
+    o = hv_side_outcome(&p, 50);
     ck_assert_uint_eq(o.last, WIRE_FAIL);
     for (uint32_t i = 0; i < WIRE_SESSIONS; i++) {
-        peer_send(&p, 10 + i, WIRE_EOF, 0, NULL, 0);
-        o = peer_outcome(&p, 10 + i);
+        hv_side_send(&p, 10 + i, WIRE_EOF, 0, NULL, 0);
+        o = hv_side_outcome(&p, 10 + i);
         ck_assert_exited(&o, WIRE_EXITED, 0);
     }
-    o = peer_run(&p, DESCRIPTION("atrue\0" A_PATH));
+    o = hv_side_run(&p, DESCRIPTION("atrue\0" A_PATH));
     ck_assert_exited(&o, WIRE_EXITED, 0);
 }
 END_TEST
@@ -395,14 +395,14 @@ START_TEST(hang_up_ends_the_command)
     int len = snprintf(description, sizeof(description), "a/bin/sh%ca-c%ca%s%c%s%c", 0, 0,
                        commands[_i], 0, "ePATH=/usr/bin:/bin", 0);
 
-    peer_command(&p, 7, description, (size_t)len);
-    peer_receive(&p, &a);
+    hv_side_command(&p, 7, description, (size_t)len);
+    hv_side_receive(&p, &a);
     ck_assert_uint_eq(a.type, WIRE_DATA);
     a.payload[a.len] = '\0';
     pid = (pid_t)atoi((const char *)a.payload);
-    peer_send(&p, 7, WIRE_HANGUP, 0, NULL, 0);
+    hv_side_send(&p, 7, WIRE_HANGUP, 0, NULL, 0);
     ck_assert_gone(pid);
-    o = peer_run(&p, DESCRIPTION("atrue\0" A_PATH));
+    o = hv_side_run(&p, DESCRIPTION("atrue\0" A_PATH));
     ck_assert_exited(&o, WIRE_EXITED, 0);
 }
 END_TEST

@@ -48,74 +48,74 @@ static const struct frame_case broken[] = {
 START_TEST(frame_that_breaks_the_rules_ends_the_agent)
 {
     const struct frame_case *c = &broken[_i];
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
 
-    peer_command(&p, 7, DESCRIPTION("acat\0ePATH=/usr/bin:/bin"));
-    peer_send(&p, 8, WIRE_SPEC, 0, "acat", 5);
-    peer_send(&p, c->session, c->type, c->stream, zeros, c->len);
-    ck_assert_msg(peer_wait(&p) == EPROTO, "%s is taken", c->what);
+    hv_side_command(&p, 7, DESCRIPTION("acat\0ePATH=/usr/bin:/bin"));
+    hv_side_send(&p, 8, WIRE_SPEC, 0, "acat", 5);
+    hv_side_send(&p, c->session, c->type, c->stream, zeros, c->len);
+    ck_assert_msg(hv_side_wait(&p) == EPROTO, "%s is taken", c->what);
 }
 END_TEST
 
 START_TEST(frame_longer_than_frames_may_be_ends_the_agent)
 {
     const uint8_t header[WIRE_HEADER] = {7, 0, 0, 0, WIRE_SPEC, 0, 0x01, 0x40}; /* 16385 bytes */
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
 
     ck_assert_int_eq(send(p.fd, header, sizeof(header), 0), sizeof(header));
-    ck_assert_int_eq(peer_wait(&p), EPROTO);
+    ck_assert_int_eq(hv_side_wait(&p), EPROTO);
 }
 END_TEST
 
 START_TEST(more_than_a_window_of_input_ends_the_agent)
 {
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
 
     /* A pipe takes 64 KiB of it, the window is as large again. */
-    peer_command(&p, 7, DESCRIPTION("asleep\0a30\0ePATH=/usr/bin:/bin"));
+    hv_side_command(&p, 7, DESCRIPTION("asleep\0a30\0ePATH=/usr/bin:/bin"));
     for (int i = 0; i < 8; i++)
-        peer_send(&p, 7, WIRE_DATA, 0, zeros, sizeof(zeros));
+        hv_side_send(&p, 7, WIRE_DATA, 0, zeros, sizeof(zeros));
     for (int i = 0; i < 2; i++)
         (void)!send(p.fd, "\7\0\0\0\20\0\1\0x", 9, MSG_NOSIGNAL);
-    ck_assert_int_eq(peer_wait(&p), EPROTO);
+    ck_assert_int_eq(hv_side_wait(&p), EPROTO);
 }
 END_TEST
 
 START_TEST(more_credit_than_the_window_ends_the_agent)
 {
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
 
-    peer_command(&p, 7, DESCRIPTION("acat\0ePATH=/usr/bin:/bin"));
-    peer_send32(&p, 7, WIRE_CREDIT, 1, 1);
-    ck_assert_int_eq(peer_wait(&p), EPROTO);
+    hv_side_command(&p, 7, DESCRIPTION("acat\0ePATH=/usr/bin:/bin"));
+    hv_side_send32(&p, 7, WIRE_CREDIT, 1, 1);
+    ck_assert_int_eq(hv_side_wait(&p), EPROTO);
 }
 END_TEST
 
 START_TEST(frames_of_commands_that_are_gone_are_dropped)
 {
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
     struct outcome o;
 
-    peer_send(&p, 9, WIRE_DATA, 0, "late", 4);
-    peer_send32(&p, 9, WIRE_SIGNAL, 0, SIGTERM);
-    peer_send(&p, 9, WIRE_HANGUP, 0, NULL, 0);
-    o = peer_run(&p, DESCRIPTION("atrue\0ePATH=/usr/bin:/bin"));
+    hv_side_send(&p, 9, WIRE_DATA, 0, "late", 4);
+    hv_side_send32(&p, 9, WIRE_SIGNAL, 0, SIGTERM);
+    hv_side_send(&p, 9, WIRE_HANGUP, 0, NULL, 0);
+    o = hv_side_run(&p, DESCRIPTION("atrue\0ePATH=/usr/bin:/bin"));
     ck_assert_exited(&o, WIRE_EXITED, 0);
-    ck_assert_int_eq(peer_end(&p), EPIPE);
+    ck_assert_int_eq(hv_side_end(&p), EPIPE);
 }
 END_TEST
 
 START_TEST(main_command_ends_the_agent_once_all_was_said)
 {
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
     struct outcome o;
 
-    peer_command(&p, 7, DESCRIPTION("acat\0ePATH=/usr/bin:/bin"));
-    peer_command(&p, WIRE_MAIN, DESCRIPTION("a/bin/sh\0a-c\0aecho bye; exit 4"));
-    o = peer_outcome(&p, WIRE_MAIN);
+    hv_side_command(&p, 7, DESCRIPTION("acat\0ePATH=/usr/bin:/bin"));
+    hv_side_command(&p, WIRE_MAIN, DESCRIPTION("a/bin/sh\0a-c\0aecho bye; exit 4"));
+    o = hv_side_outcome(&p, WIRE_MAIN);
     ck_assert_exited(&o, WIRE_EXITED, 4);
     ck_assert_str_eq(o.out[1], "bye\n");
-    ck_assert_int_eq(peer_wait(&p), 0);
+    ck_assert_int_eq(hv_side_wait(&p), 0);
 }
 END_TEST
 
@@ -141,59 +141,59 @@ static const struct {
 
 START_TEST(malformed_description_fails_and_the_agent_goes_on)
 {
-    struct peer p = peer_start(agent_run);
-    struct outcome o = peer_run(&p, descriptions[_i].text, descriptions[_i].len);
+    struct peer p = hv_side_start(agent_run);
+    struct outcome o = hv_side_run(&p, descriptions[_i].text, descriptions[_i].len);
 
     ck_assert_uint_eq(o.last, WIRE_FAIL);
-    o = peer_run(&p, DESCRIPTION("atrue\0ePATH=/usr/bin:/bin"));
+    o = hv_side_run(&p, DESCRIPTION("atrue\0ePATH=/usr/bin:/bin"));
     ck_assert_exited(&o, WIRE_EXITED, 0);
-    ck_assert_int_eq(peer_end(&p), EPIPE);
+    ck_assert_int_eq(hv_side_end(&p), EPIPE);
 }
 END_TEST
 
 START_TEST(start_without_a_description_fails)
 {
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
     struct outcome o;
 
-    peer_send(&p, 7, WIRE_START, 0, NULL, 0);
-    o = peer_outcome(&p, 7);
+    hv_side_send(&p, 7, WIRE_START, 0, NULL, 0);
+    o = hv_side_outcome(&p, 7);
     ck_assert_uint_eq(o.last, WIRE_FAIL);
-    ck_assert_int_eq(peer_end(&p), EPIPE);
+    ck_assert_int_eq(hv_side_end(&p), EPIPE);
 }
 END_TEST
 
 START_TEST(endless_description_fails)
 {
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
     struct outcome o;
 
     for (size_t len = 0; len <= WIRE_SPEC_MAX; len += sizeof(zeros))
-        peer_send(&p, 7, WIRE_SPEC, 0, zeros, sizeof(zeros));
-    peer_send(&p, 7, WIRE_START, 0, NULL, 0);
-    o = peer_outcome(&p, 7);
+        hv_side_send(&p, 7, WIRE_SPEC, 0, zeros, sizeof(zeros));
+    hv_side_send(&p, 7, WIRE_START, 0, NULL, 0);
+    o = hv_side_outcome(&p, 7);
     ck_assert_uint_eq(o.last, WIRE_FAIL);
-    ck_assert_int_eq(peer_end(&p), EPIPE);
+    ck_assert_int_eq(hv_side_end(&p), EPIPE);
 }
 END_TEST
 
 /* execve itself draws the line at a string of 128 KiB. */
 START_TEST(description_in_many_pieces_is_put_together)
 {
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
     static char text[100000];
     struct outcome o;
 
     memset(text, 'x', sizeof(text));
-    peer_send(&p, 7, WIRE_SPEC, 0, DESCRIPTION("a/bin/sh\0a-c\0aecho ${#1}\0ash"));
+    hv_side_send(&p, 7, WIRE_SPEC, 0, DESCRIPTION("a/bin/sh\0a-c\0aecho ${#1}\0ash"));
     text[0] = 'a';
     text[sizeof(text) - 1] = '\0';
     for (size_t at = 0; at < sizeof(text); at += 10000)
-        peer_send(&p, 7, WIRE_SPEC, 0, text + at, 10000);
-    peer_send(&p, 7, WIRE_START, 0, NULL, 0);
-    o = peer_outcome(&p, 7);
+        hv_side_send(&p, 7, WIRE_SPEC, 0, text + at, 10000);
+    hv_side_send(&p, 7, WIRE_START, 0, NULL, 0);
+    o = hv_side_outcome(&p, 7);
     ck_assert_str_eq(o.out[1], "99998\n");
-    ck_assert_int_eq(peer_end(&p), EPIPE);
+    ck_assert_int_eq(hv_side_end(&p), EPIPE);
 }
 END_TEST
 
@@ -220,7 +220,7 @@ START_TEST(frames_may_be_cut_anywhere)
         "\0\7\0\0\0\2\0\0\0"                     /* start */
         "\7\0\0\0\20\0\4\0some\7\0\0\0\20\0\0\0" /* data; empty data */
         "\7\0\0\0\21\0\0";                       /* eof; the literal's own end is its last byte */
-    struct peer p = peer_start(agent_run);
+    struct peer p = hv_side_start(agent_run);
 
     for (size_t cut = 1; cut < sizeof(bytes); cut++) {
         struct outcome o;
@@ -229,11 +229,11 @@ START_TEST(frames_may_be_cut_anywhere)
         wait_until_read(&p);
         ck_assert_int_eq(send(p.fd, bytes + cut, sizeof(bytes) - cut, 0),
                          (ssize_t)(sizeof(bytes) - cut));
-        o = peer_outcome(&p, 7);
+        o = hv_side_outcome(&p, 7);
         ck_assert_exited(&o, WIRE_EXITED, 0);
         ck_assert_str_eq(o.out[1], "some");
     }
-    ck_assert_int_eq(peer_end(&p), EPIPE);
+    ck_assert_int_eq(hv_side_end(&p), EPIPE);
 }
 END_TEST
 

@@ -8,8 +8,8 @@
 #include "guest-tests/lib/idt.h"
 #include "guest-tests/lib/segments.h"
 
-#define STACK_SIZE   16384
-#define TSS_TYPE     UINT64_C(0x89) /* present, 64-bit TSS that is not busy */
+#define STACK_SIZE 16384
+#define TSS_TYPE   UINT64_C(0x89) /* present, 64-bit TSS that is not busy */
 #define PORTS      65536
 
 /* All that is left of task switching in 64-bit mode: which stack an interrupt gets that comes while
