@@ -129,3 +129,16 @@ expect_machine() {
 }
 
 wanted() { [[ $1 =~ $filter && ! $1 =~ $except ]]; }
+
+# In the box there is only a loopback; passt wants a network to copy.
+make_network() {
+    [ -n "${HV_IN_TESTBED:-}" ] || return 0
+    ip link set lo up
+    ip link add dummy0 type dummy 2>/dev/null
+    ip addr add 192.0.2.2/24 dev dummy0
+    ip link set dummy0 up
+    ip route add default via 192.0.2.1 dev dummy0
+    # The box has no name server either. One on the loopback is the usual case of a desktop machine.
+    echo 'nameserver 127.0.0.1' >"$tmp/resolv.conf"
+    mount --bind "$tmp/resolv.conf" /etc/resolv.conf
+}

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -31,6 +32,7 @@
 struct plan {
     char path[256];
     const char *dir;
+    const char *at; /* where the program finds it */
     char source[PATH_MAX + 8];
     char ids[2][64]; /* uid_map, gid_map */
     bool writable, root;
@@ -69,7 +71,7 @@ static void put_file(const struct plan *p, const char *path, const char *text)
 static void enter_namespaces(const struct plan *p)
 {
     if (unshare(CLONE_NEWNS | (p->root ? 0 : CLONE_NEWUSER)) < 0)
-        fail(p, "no mount namespace, which a read-only directory needs", errno);
+        fail(p, "no mount namespace, which a read-only directory and / need", errno);
     if (p->root)
         return;
     put_file(p, "/proc/self/setgroups", "deny");
@@ -82,9 +84,12 @@ static int set_mount(int at, const char *path, unsigned flags, struct mount_attr
     return (int)syscall(SYS_mount_setattr, at, path, flags, &attr, sizeof(attr));
 }
 
-/* mount_setattr(2). Private, so that what the host mounts below later does not appear in it,
- * writable. */
-static void make_readonly(const struct plan *p)
+/*
+ * mount_setattr(2). Private, so that what the host mounts below later does not appear in it,
+ * writable. The program makes the directory its root by pivot_root(2), which the root itself cannot
+ * become: that is shown in another place, which the program does not need.
+ */
+static void mount_anew(const struct plan *p)
 {
     const struct mount_attr private_mount = {.propagation = MS_PRIVATE};
     const struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID};
@@ -92,12 +97,13 @@ static void make_readonly(const struct plan *p)
 
     enter_namespaces(p);
     if (set_mount(AT_FDCWD, "/", AT_RECURSIVE, private_mount) < 0)
-        fail(p, "cannot make mounts private for a read-only directory", errno);
+        fail(p, "cannot make mounts private", errno);
     tree = (int)syscall(SYS_open_tree, AT_FDCWD, p->dir,
                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-    if (tree < 0 || set_mount(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, readonly) < 0 ||
-        syscall(SYS_move_mount, tree, "", AT_FDCWD, p->dir, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        fail(p, "cannot mount the directory read-only", errno);
+    if (tree < 0 ||
+        (!p->writable && set_mount(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, readonly) < 0) ||
+        syscall(SYS_move_mount, tree, "", AT_FDCWD, p->at, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        fail(p, "cannot mount the directory anew", errno);
 }
 
 static void __attribute__((noreturn)) child(const struct plan *p)
@@ -108,12 +114,20 @@ static void __attribute__((noreturn)) child(const struct plan *p)
 
     _Static_assert(HELPER_FD == 3, "as the option says");
     helper_detach();
-    if (!p->writable)
-        make_readonly(p);
+    if (!p->writable || p->at != p->dir)
+        mount_anew(p);
     helper_exec(p->path, argv, p->sock, p->err, p->err);
 }
 
 /* hv's side. */
+
+static bool is_root(const char *dir)
+{
+    struct stat st, root;
+
+    return stat(dir, &st) == 0 && stat("/", &root) == 0 && st.st_dev == root.st_dev &&
+           st.st_ino == root.st_ino;
+}
 
 static int prepare(struct plan *p, const char *dir, bool writable)
 {
@@ -130,13 +144,14 @@ static int prepare(struct plan *p, const char *dir, bool writable)
             dir);
         return -ENOENT;
     }
+    p->dir = dir;
+    p->at = is_root(dir) ? "/sys" : dir;
     /* Its options are lists. */
     if (strchr(dir, ',') ||
-        snprintf(p->source, sizeof(p->source), "source=%s", dir) >= (int)sizeof(p->source)) {
+        snprintf(p->source, sizeof(p->source), "source=%s", p->at) >= (int)sizeof(p->source)) {
         log_error("--share %s: virtiofsd takes no path with a comma, or so long (use via=9p)", dir);
         return -EINVAL;
     }
-    p->dir = dir;
     p->writable = writable;
     p->root = uid == 0;
     snprintf(p->ids[0], sizeof(p->ids[0]), "%u %u 1", uid, uid);
