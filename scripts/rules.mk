@@ -20,7 +20,8 @@ check: deps
 	    'guest-tests/terminal --hv $(B)/hv' \
 	    'guest-tests/linux --hv $(B)/hv' \
 	    'guest-tests/linux-virtio --hv $(B)/hv' \
-	    'guest-tests/linux-share --hv $(B)/hv'
+	    'guest-tests/linux-share --hv $(B)/hv' \
+	    'guest-tests/linux-command --hv $(B)/hv'
 
 #: make check-guest     the small guests of guest-tests/x86 on hv, and beside it on QEMU
 check-guest: deps
