@@ -12,6 +12,7 @@ VERSION := 0.1.0
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
            $(if $(filter 1,$(WERROR)),-Werror)
 CFLAGS  ?= -O2 -g
+SMALL   := $(if $(filter -O2,$(CFLAGS)),-Os)
 CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VERSION)"' \
            -fno-common -fstack-protector-strong -fno-asynchronous-unwind-tables -ffunction-sections \
            -pthread -MMD -MP \
@@ -48,13 +49,16 @@ help:
 # A change of flags or compiler rebuilds what depends on it.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+	@echo '$(CC) $(CFLAGS_ALL) $(SMALL) $(LDFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL) $(SMALL) $(LDFLAGS_ALL)' > $@
 FORCE:
 
+# What runs once, or waits for the host's kernel, is compiled for size. What lies on the way of each
+# exit and each request of a ring is not.
+FAST    := hv/exit% hv/vcpu.c hv/kvm.c hv/coalesce.c devices/core/% devices/virtio/% devices/block/% devices/uart16550.c
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	@$(if $(filter 0,$(V)),echo "  CC    $<")
-	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter $(FAST),$<),,$(SMALL)) -c -o $@ $<
 
 #: make                 build/hv; needs no network once the packages are there
 $(B)/hv: $(OBJ)

@@ -29,11 +29,13 @@ check-guest: deps
 	@[ "$$(guest-tests/kvm-kind)" = real ] || $(MAKE) --no-print-directory testbed
 	@scripts/check 'guest-tests/run --build build --hv $(B)/hv' 'guest-tests/run --build build --vmm qemu'
 
-#: make check-long      checked I/O over 1 GiB, and 500 boots in a row: an hour in the testbed
+#: make check-long      checked I/O over 1 GiB, a command that prints 1 GiB, 500 boots: hours in the testbed
 check-long: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all guests testbed
 	@scripts/check 'guest-tests/linux-virtio --hv $(B)/hv --filter verify --boots 1024' \
-	    'guest-tests/linux --hv $(B)/hv --filter boots-in-a-row --boots 500'
+	    'guest-tests/linux --hv $(B)/hv --filter boots-in-a-row --boots 500' \
+	    'guest-tests/linux-share --hv $(B)/hv --filter file-cases --boots 1' \
+	    'guest-tests/linux-command --hv $(B)/hv --filter streams --boots 1024'
 
 #: make check-quick     what needs neither a KVM nor the testbed, in a minute
 check-quick: all tests
