@@ -107,28 +107,6 @@ START_TEST(prompt_without_newline_is_out_after_the_lag)
 }
 END_TEST
 
-START_TEST(stream_that_is_prompt_holds_nothing_back)
-{
-    struct chardev_config config = {.in_fd = -1, .prompt = true};
-    struct loop *loop = loop_create();
-    char got[8];
-    struct chardev *chr;
-    int fds[2];
-
-    ck_assert_int_eq(pipe(fds), 0);
-    config.out_fd = fds[1];
-    chr = chardev_create(loop, &config);
-    for (int i = 0; i < 3; i++) {
-        chardev_write(chr, (const uint8_t *)"x", 1);
-        ck_assert_int_eq(read(fds[0], got, sizeof(got)), 1);
-    }
-    chardev_destroy(chr);
-    loop_destroy(loop);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
 START_TEST(long_text_without_newline_is_out_in_batches)
 {
     start_burst();
@@ -675,7 +653,6 @@ int main(void)
     tcase_add_test(tc, line_is_out_at_its_newline_without_the_loop);
     tcase_add_test(tc, first_byte_after_silence_is_out_at_once);
     tcase_add_test(tc, prompt_without_newline_is_out_after_the_lag);
-    tcase_add_test(tc, stream_that_is_prompt_holds_nothing_back);
     tcase_add_test(tc, long_text_without_newline_is_out_in_batches);
     tcase_add_test(tc, blocked_reader_costs_drops_not_time);
     tcase_add_test(tc, what_was_taken_arrives_in_order_once_the_reader_reads);
