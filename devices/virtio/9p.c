@@ -244,11 +244,10 @@ static void end_thread(struct share *s)
 static void share_destroy(struct virtio *v)
 {
     struct share *s = share_of(v);
-    struct slot *slot;
 
     if (s->running)
         end_thread(s);
-    while ((slot = list_take(&s->todo)) || (slot = list_take(&s->done)))
+    while (list_take(&s->todo) || list_take(&s->done))
         virtio_done(v, 0);
     if (s->watch)
         loop_watch_remove(s->watch);
