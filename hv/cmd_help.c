@@ -204,6 +204,7 @@ static void print_overview(FILE *out)
           "\n"
           "Examples:\n"
           "  hv doctor\n"
+          "  hv run -k /boot/vmlinuz -- uname -a\n"
           "  hv run -k /boot/vmlinuz -i /boot/initrd.img\n"
           "\n",
           out);

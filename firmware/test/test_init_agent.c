@@ -125,13 +125,15 @@ START_TEST(missing_directory_is_a_failure_of_its_own)
 }
 END_TEST
 
+/* Of the signals that have names: two others belong to libc, and may come ignored from outside. */
 START_TEST(command_starts_with_default_signals_and_three_descriptors)
 {
     struct outcome o = hv_side_run(
-        &p, DESCRIPTION(SH "grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '[:space:]'; "
-                           "ls /proc/self/fd | tr '\\n' ' '\0" A_PATH));
+        &p, DESCRIPTION(
+                SH "sed -nE 's/^(Sig(Blk|Ign)):.*([0-9a-f])(.{7})$/\\1 \\4/p' "
+                   "/proc/self/status | tr '\\n' ' '; ls /proc/self/fd | tr '\\n' ' '\0" A_PATH));
 
-    ck_assert_str_eq(o.out[1], "SigBlk:0000000000000000SigIgn:00000000000000000 1 2 3 ");
+    ck_assert_str_eq(o.out[1], "SigBlk 0000000 SigIgn 0000000 0 1 2 3 ");
 }
 END_TEST
 

@@ -262,9 +262,9 @@ START_TEST(what_the_user_says_of_the_machine_stands)
 
     start(DEP_COMMON DEP_9P);
     ck_assert_int_eq(
-        PLAN("-iusers", "--console=stdio", "-m", "128", "-a", "a=b panic=5", "--", "ls"), 0);
+        PLAN("-iusers", "--console=boot.log", "-m", "128", "-a", "a=b panic=5", "--", "ls"), 0);
     ck_assert_str_eq(config.append, "loglevel=5 a=b panic=5");
-    ck_assert_str_eq(config.console, "stdio");
+    ck_assert_str_eq(config.console, "boot.log");
     ck_assert_uint_eq(config.memory, 128 * MIB);
     ck_assert_uint_eq(config.initrd_count, 2);
     ck_assert_str_eq(config.initrd[0], "users");
