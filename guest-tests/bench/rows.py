@@ -8,13 +8,14 @@ import os
 import shlex
 from pathlib import Path
 
+from rows_command import command_commands, command_script, report_share, share_script
 from rows_exits import exit_cost_script, report_exit_cost, report_touch, touch_script
 from rows_net import netring_script, report_netring
 from rows_virtio import disk_script, net_script, report_disk, report_net, report_ring, ring_script
 from table import APPEND, HV, KERNEL, QEMU, Line, Row, compare, stopwatch
 
 NAMES = ["first-byte", "first-byte-icount", "boot-icount", "boot", "exits", "exit-cost", "touch", "memory",
-         "memory-linux", "size", "disk", "ring", "net", "netring"]
+         "memory-linux", "size", "disk", "ring", "net", "netring", "command", "share"]
 IDLE_SECONDS = 5
 # From exec to the first byte on COM1. Elsewhere than on hardware only their ratio is judged.
 FIRST_BYTE_MS, FLOOR_MS = 1.5, 0.9
@@ -92,6 +93,10 @@ def report_boot(row, times):
     yield from compare(row, times, 1, "s", {"hv-bzImage": "qemu-bzImage"}, 0.6)
     for label in row.data["commands"]:
         yield Line(row.name, f"{label} init", "s", uptimes(row, label, row.data["out"]))
+
+
+def report_command(row, times):
+    yield from compare(row, times, 1, "s", {"hv": "qemu"}, 0.6)
 
 
 def report_boot_icount(row, times):
@@ -229,5 +234,7 @@ def make(kind, quick, build, out):
         Row("net", linux, net_script(1 if quick else 3, out), report_net, {"out": out}),
         Row("netring", small, netring_script(1 if quick else 5, out), report_netring,
             {"out": out}),
+        Row("command", linux, command_script(2 if quick else 5), report_command, {"commands": command_commands()}),
+        Row("share", linux, share_script(1 if quick else 3, out), report_share, {"out": out}),
         Row("size", "direct", "", report_size, {"binary": Path(build) / "hv.stripped"}),
     ]
