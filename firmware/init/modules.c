@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "firmware/init/format.h"
 #include "firmware/init/power.h"
 
 enum { MODULE_INIT_COMPRESSED_FILE = 4 }; /* finit_module(2); Linux 5.17 */
@@ -73,31 +72,40 @@ static int is_compressed(const char *file)
     return 0;
 }
 
+/* What stands behind `key` in the bytes up to `end`, or NULL. */
+static const char *behind(const char *at, const char *end, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (; (size_t)(end - at) >= len; at++) {
+        if (memcmp(at, key, len) == 0)
+            return at + len;
+    }
+    return NULL;
+}
+
 /* The kernel version that an uncompressed module was built for, or "another kernel". */
 static void version_of(int fd, char *version, size_t size)
 {
-    static const char key[] = "vermagic=";
-    struct stat st;
-    const char *bytes, *at = NULL;
+    off_t length = lseek(fd, 0, SEEK_END);
+    const char *bytes, *at, *end;
+    size_t len = 0;
 
-    (void)snprintf(version, size, "another kernel");
-    if (fstat(fd, &st) < 0 || st.st_size <= 0)
+    (void)text_print(version, size, "another kernel");
+    if (length <= 0)
         return;
-    bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    bytes = mmap(NULL, (size_t)length, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
         return;
-    at = memmem(bytes, (size_t)st.st_size, key, strlen(key));
+    end = bytes + length;
+    at = behind(bytes, end, "vermagic=");
     if (at) {
-        const char *end = bytes + st.st_size;
-        size_t len = 0;
-
-        at += strlen(key);
         while (at + len < end && len < size - 1 && at[len] > ' ')
             len++;
         memcpy(version, at, len);
         version[len] = '\0';
     }
-    (void)munmap((void *)bytes, (size_t)st.st_size);
+    (void)munmap((void *)bytes, (size_t)length);
 }
 
 static void explain(const char *file, int fd, int error)

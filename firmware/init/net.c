@@ -11,7 +11,6 @@
 #include <netpacket/packet.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "firmware/init/dhcp.h"
+#include "firmware/init/format.h"
 #include "firmware/init/say.h"
 #include "firmware/init/session.h"
 
@@ -27,7 +27,8 @@ enum {
     HOLD_UP_MS = 1000, /* that long the command waits for the network */
     ASK_MS = 500,      /* then ask again */
     GIVE_UP_MS = 10000,
-    PAUSE_MS = 2
+    PAUSE_MS = 2,
+    MAX_INDEX = 255 /* a kernel that has just started numbers its cards from 1 */
 };
 
 struct card {
@@ -61,22 +62,18 @@ void net_loopback(void)
 /* The first Ethernet card in the kernel's order. */
 static bool find_card(int fd, struct card *card)
 {
-    struct if_nameindex *all = if_nameindex();
-    bool found = false;
+    for (int index = 1; index <= MAX_INDEX; index++) {
+        struct ifreq request = {.ifr_ifindex = index};
 
-    for (struct if_nameindex *i = all; i && i->if_index && !found; i++) {
-        struct ifreq request = {0};
-
-        memcpy(request.ifr_name, i->if_name, strnlen(i->if_name, IFNAMSIZ - 1));
-        if (ioctl(fd, SIOCGIFHWADDR, &request) < 0 || request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+        if (ioctl(fd, SIOCGIFNAME, &request) < 0 || ioctl(fd, SIOCGIFHWADDR, &request) < 0 ||
+            request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
             continue;
-        found = true;
-        *card = (struct card){.index = (int)i->if_index};
+        *card = (struct card){.index = index};
         memcpy(card->name, request.ifr_name, sizeof(card->name));
         memcpy(card->mac, request.ifr_hwaddr.sa_data, sizeof(card->mac));
+        return true;
     }
-    if_freenameindex(all);
-    return found;
+    return false;
 }
 
 static int set_address(int fd, const struct card *card, bool mask, uint32_t address)
@@ -105,13 +102,16 @@ static int set_route(int fd, uint32_t router)
 static void write_resolv_conf(const uint32_t *servers)
 {
     static const char path[] = "/etc/resolv.conf";
-    char text[DHCP_SERVERS * 32 + 1] = "", address[INET_ADDRSTRLEN];
+    char text[DHCP_SERVERS * 32 + 1];
     size_t len = 0;
     int fd;
 
     for (int i = 0; i < DHCP_SERVERS && servers[i]; i++) {
-        (void)inet_ntop(AF_INET, &servers[i], address, sizeof(address));
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "nameserver %s\n", address);
+        uint8_t part[4];
+
+        memcpy(part, &servers[i], sizeof(part));
+        len += text_print(text + len, sizeof(text) - len, "nameserver %u.%u.%u.%u\n", part[0],
+                          part[1], part[2], part[3]);
     }
     if (len == 0)
         return;

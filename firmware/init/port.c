@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "firmware/init/format.h"
 #include "firmware/init/power.h"
 #include "firmware/init/session.h"
 #include "firmware/init/wire.h"
@@ -34,7 +34,7 @@ static bool is_ours(const char *entry)
     ssize_t n;
     int fd;
 
-    (void)snprintf(path, sizeof(path), PORTS "/%s/name", entry);
+    (void)text_print(path, sizeof(path), PORTS "/%s/name", entry);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
@@ -53,7 +53,7 @@ static bool find(char *path, size_t size)
     while (dir && !found && (entry = readdir(dir))) {
         found = is_ours(entry->d_name);
         if (found)
-            (void)snprintf(path, size, "/dev/%s", entry->d_name);
+            (void)text_print(path, size, "/dev/%s", entry->d_name);
     }
     if (dir)
         (void)closedir(dir);

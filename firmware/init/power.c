@@ -2,10 +2,10 @@
 #include "firmware/init/power.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <sys/reboot.h>
 #include <unistd.h>
 
+#include "firmware/init/format.h"
 #include "firmware/init/say.h"
 
 void power_off(void)
@@ -21,7 +21,7 @@ void give_up(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(text, sizeof(text), format, args);
+    (void)text_format(text, sizeof(text), format, args);
     va_end(args);
     say("%s", text);
     power_off();

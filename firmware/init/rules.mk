@@ -4,7 +4,7 @@
 INIT      := build/init/init
 INIT_SRC  := $(wildcard firmware/init/*.c)
 INIT_DEPS := $(wildcard firmware/init/*.h) firmware/init/rules.mk
-INIT_MAX  := 102400
+INIT_MAX  := 40960
 # musl is there for programs that are linked statically: a tenth of the size of the same with glibc.
 INIT_CC   := musl-gcc -static -Os -std=gnu11 -D_GNU_SOURCE -I. -ffunction-sections -fdata-sections \
              -fno-asynchronous-unwind-tables -fno-stack-protector -Wl,--gc-sections,-z,noexecstack,-z,noseparate-code,-z,norelro -s
@@ -23,8 +23,8 @@ $(B)/obj/firmware/init/image.o: firmware/init/image.S $(INIT) $(B)/flags
 	$(Q)$(CC) -c -o $@ $<
 
 # The tests run these parts of it on the host.
-INIT_TESTED := $(patsubst %,$(B)/obj/firmware/init/%.o,agent config dhcp link say session spawn spec)
-INIT_TESTS  := $(patsubst %,$(B)/tests/firmware/test/test_init_%,agent config wire)
+INIT_TESTED := $(patsubst %,$(B)/obj/firmware/init/%.o,agent config dhcp format link say session spawn spec)
+INIT_TESTS  := $(patsubst %,$(B)/tests/firmware/test/test_init_%,agent config format heap wire)
 $(INIT_TESTS): $(INIT_TESTED)
 $(INIT_TESTS): TEST_SHARED += $(INIT_TESTED)
 -include $(INIT_TESTED:.o=.d)

@@ -3,12 +3,11 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "firmware/init/format.h"
 #include "firmware/init/wire.h"
 
 enum {
@@ -34,14 +33,12 @@ void say(const char *format, ...)
 {
     static const char level[] = "<3>"; /* KERN_ERR */
     char line[sizeof(level) + sizeof(WIRE_SAYS) + LINE_MAX_BYTES + 1];
-    int start = snprintf(line, sizeof(line), "%s%s", kernel_log >= 0 ? level : "", WIRE_SAYS);
-    size_t len;
+    size_t len = text_print(line, sizeof(line), "%s%s", kernel_log >= 0 ? level : "", WIRE_SAYS);
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(line + start, LINE_MAX_BYTES, format, args);
+    len += text_format(line + len, LINE_MAX_BYTES, format, args);
     va_end(args);
-    len = strlen(line);
     line[len++] = '\n';
     /* There is nobody to tell that this failed. */
     if (write(kernel_log >= 0 ? kernel_log : STDERR_FILENO, line, len) < 0)

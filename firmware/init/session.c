@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,6 +11,8 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "firmware/init/format.h"
 
 enum {
     HANGUP_MS = 300, /* between SIGHUP and SIGKILL */
@@ -73,8 +74,7 @@ void session_free(struct session *s)
 static int fail(struct session *s, struct link *link, const char *what, const char *why)
 {
     char text[512];
-    int n = snprintf(text, sizeof(text), "%s%s%s", what, why ? ": " : "", why ? why : "");
-    size_t len = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1;
+    size_t len = text_print(text, sizeof(text), "%s%s%s", what, why ? ": " : "", why ? why : "");
 
     s->state = SESSION_OVER;
     return link_send(link, s->id, WIRE_FAIL, 0, text, len);
@@ -123,7 +123,7 @@ static int launch(struct session *s, struct link *link, const struct spec *spec)
     if (err) {
         char text[128];
 
-        (void)snprintf(text, sizeof(text), "the guest cannot %s", what);
+        (void)text_print(text, sizeof(text), "the guest cannot %s", what);
         return fail(s, link, text, strerror(-err));
     }
     s->state = SESSION_RUNS;

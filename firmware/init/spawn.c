@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "firmware/init/format.h"
 
 /* The command's own ends, until it has them as 0, 1 and 2. */
 struct ends {
@@ -51,15 +53,17 @@ static int make_terminal(struct spawned *s, struct ends *ends, const struct spec
     const struct winsize size = {.ws_row = spec->rows, .ws_col = spec->columns};
     struct termios termios;
     char path[64];
+    unsigned number;
     int master = posix_openpt(O_RDWR | O_NOCTTY);
 
     if (master < 0)
         return -errno;
     s->fd[1] = master;
-    if (fcntl(master, F_SETFD, FD_CLOEXEC) < 0 || unlockpt(master) < 0)
+    /* Where ioctl takes an int, TIOCGPTN does not fit. */
+    if (fcntl(master, F_SETFD, FD_CLOEXEC) < 0 || unlockpt(master) < 0 ||
+        syscall(SYS_ioctl, master, TIOCGPTN, &number) < 0)
         return -errno;
-    if (ptsname_r(master, path, sizeof(path)) != 0)
-        return -ENOTTY;
+    (void)text_print(path, sizeof(path), "/dev/pts/%u", number);
     ends->fd[0] = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (ends->fd[0] < 0 || tcgetattr(ends->fd[0], &termios) < 0)
         return -errno;

@@ -5,21 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Returns what follows the number, or NULL: there is none, or it is too large. */
+static const char *parse_number(uint16_t *number, const char *text)
+{
+    const char *p = text;
+    unsigned n = 0;
+
+    for (; *p >= '0' && *p <= '9' && n <= UINT16_MAX; p++)
+        n = n * 10 + (unsigned)(*p - '0');
+    if (p == text || n > UINT16_MAX)
+        return NULL;
+    *number = (uint16_t)n;
+    return p;
+}
+
 /* "ROWSxCOLUMNS" */
 static int parse_size(struct spec *spec, const char *text)
 {
-    char *end;
-    unsigned long rows = strtoul(text, &end, 10), columns;
+    const char *rest = parse_number(&spec->rows, text);
 
-    if (end == text || *end != 'x')
+    if (!rest || *rest != 'x')
         return -EINVAL;
-    text = end + 1;
-    columns = strtoul(text, &end, 10);
-    if (end == text || *end || rows > UINT16_MAX || columns > UINT16_MAX)
-        return -EINVAL;
-    spec->rows = (uint16_t)rows;
-    spec->columns = (uint16_t)columns;
-    return 0;
+    rest = parse_number(&spec->columns, rest + 1);
+    return rest && *rest == '\0' ? 0 : -EINVAL;
 }
 
 static int add_record(struct spec *spec, char *record, size_t *args, size_t *envs)

@@ -197,7 +197,7 @@ START_TEST(embedded_program_is_a_small_executable)
                      "\x7f"
                      "ELF",
                      4);
-    ck_assert_uint_le(init_image_size, 102400);
+    ck_assert_uint_le(init_image_size, 40960);
 }
 END_TEST
 
