@@ -14,6 +14,7 @@
 #include "devices/core/log.h"
 #include "devices/core/loop.h"
 #include "devices/core/util.h"
+#include "hv/command/share.h"
 #include "hv/exit.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
@@ -116,6 +117,22 @@ static json_t *console_facts(const struct vm *vm)
     return json_pack("{s:o, s:o}", "bytes", count(stats.written), "dropped", count(stats.dropped));
 }
 
+/* How each shared directory is served, in order: with a command the first is its root. */
+static json_t *shares(const struct vm_config *config)
+{
+    json_t *list = json_array();
+    struct share_value share;
+    char why[200];
+
+    for (unsigned i = 0; i < config->share_count; i++) {
+        if (share_parse(config->share[i], &share, why, sizeof(why)) == 0)
+            json_array_append_new(list,
+                                  json_string(share.via == SHARE_VIA_VIRTIOFS ? "virtiofs" : "9p"));
+        share_free(&share);
+    }
+    return list;
+}
+
 /* What only a machine that ran can tell. */
 static void add_vm(json_t *o, const struct vm *vm)
 {
@@ -123,6 +140,7 @@ static void add_vm(json_t *o, const struct vm *vm)
     json_object_set_new(o, "boot_ms", since_start(vm, vm->watch.init_ns));
     json_object_set_new(o, "total_ms", since_start(vm, loop_now_ns()));
     json_object_set_new(o, "first_splat", guest_text(vm->watch.splat));
+    json_object_set_new(o, "shares", shares(vm->config));
     json_object_set_new(o, "console", console_facts(vm));
     json_object_set_new(o, "exits", exits(vm));
 }

@@ -1,7 +1,7 @@
 /*
- * Writes the initramfs that `hv run OPTION... -- CMD` makes, for another monitor to boot: with it the
- * guest's part of a command's run is the same to the byte.
- * usage: initramfs FILE OPTION... -- CMD      (options of hv run)
+ * Writes the initramfs that `hv run OPTION... -- CMD` makes, for another monitor to boot: with it
+ * the guest's part of a command's run is the same to the byte. usage: initramfs FILE OPTION... --
+ * CMD      (options of hv run)
  */
 #include <fcntl.h>
 #include <stdio.h>
