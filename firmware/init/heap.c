@@ -30,8 +30,12 @@ void *malloc(size_t size)
 
 void *calloc(size_t count, size_t size)
 {
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX;
     /* A new mapping is zero. */
-    return malloc(size && count > SIZE_MAX / size ? SIZE_MAX : count * size);
+    return malloc(bytes ? bytes : 1);
 }
 
 void *realloc(void *old, size_t size)
