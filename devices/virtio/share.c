@@ -36,8 +36,7 @@ static const struct param_row rows[] = {
 
 const struct params virtio_share_params = {rows, sizeof(struct share_config), "dir"};
 
-/* HOST:GUEST[:rw], cut in place. The host's path may have colons in it, the tag not. */
-static int split(char *text, struct share_dir *dir)
+bool share_split(char *text, struct share_dir *dir)
 {
     char *colon = strrchr(text, ':');
 
@@ -46,16 +45,12 @@ static int split(char *text, struct share_dir *dir)
         *colon = '\0';
         colon = strrchr(text, ':');
     }
-    if (!colon || colon == text || colon[1] == '\0') {
-        log_error("--share %s: HOST:GUEST is asked for, and :rw behind it if the guest may write "
-                  "(--share src:/src:rw)",
-                  text);
-        return -EINVAL;
-    }
+    if (!colon || colon == text || colon[1] == '\0')
+        return false;
     *colon = '\0';
     dir->host = text;
     dir->tag = colon + 1;
-    return 0;
+    return true;
 }
 
 void share_explain(const struct share_dir *dir, int err)
@@ -72,10 +67,13 @@ static int create(struct share_config *config, struct loop *loop, struct virtio 
     bool fs = config->via == VIA_VIRTIOFS;
     size_t most = fs ? SHARE_FS_TAG_MAX : SHARE_9P_TAG_MAX;
     struct share_dir dir;
-    int err = split(config->dir, &dir);
 
-    if (err)
-        return err;
+    if (!share_split(config->dir, &dir)) {
+        log_error("--share %s: HOST:GUEST is asked for, and :rw behind it if the guest may write "
+                  "(--share src:/src:rw)",
+                  config->dir);
+        return -EINVAL;
+    }
     if (strlen(dir.tag) > most) {
         log_error("--share %s: %s: longer than a mount tag may be (%zu bytes)", dir.host, dir.tag,
                   most);

@@ -23,6 +23,10 @@ int virtio_9p_create(const struct share_dir *dir, struct loop *loop, struct virt
 /* Finds and starts virtiofsd. */
 int virtio_fs_create(const struct share_dir *dir, struct loop *loop, struct virtio **out);
 
+/* HOST:GUEST[:rw], cut in place; *dir borrows from it. The host's path may have colons in it, the
+ * tag not. False, nothing logged: it is no such text. */
+bool share_split(char *text, struct share_dir *dir);
+
 /* Logs why the directory cannot be opened. */
 void share_explain(const struct share_dir *dir, int err);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "devices/core/params.h"
+#include "devices/virtio/share.h"
 
 struct share_keys {
     char *dir;
@@ -34,23 +35,18 @@ static const struct param_row rows[] = {
 
 static const struct params keys = {rows, sizeof(struct share_keys), "dir"};
 
-/* HOST:GUEST[:rw]; the host's path may have colons in it. Takes `dir`. */
-static int split(char *dir, struct share_value *out, char *why, size_t cap)
+/* Takes `text`. */
+static int split(char *text, struct share_value *out, char *why, size_t cap)
 {
-    char *colon = strrchr(dir, ':');
+    struct share_dir dir;
 
-    out->host = dir;
-    out->writable = colon && strcmp(colon, ":rw") == 0;
-    if (colon && (out->writable || strcmp(colon, ":ro") == 0)) {
-        *colon = '\0';
-        colon = strrchr(dir, ':');
-    }
-    if (!colon || colon == dir || !colon[1]) {
+    out->host = text;
+    if (!share_split(text, &dir)) {
         snprintf(why, cap, "HOST:GUEST is asked for, and :rw behind it if the guest may write");
         return -EINVAL;
     }
-    *colon = '\0';
-    out->guest = strdup(colon + 1);
+    out->writable = dir.writable;
+    out->guest = strdup(dir.tag);
     if (out->guest)
         return 0;
     snprintf(why, cap, "out of memory");
