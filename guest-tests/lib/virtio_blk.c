@@ -22,16 +22,15 @@ bool virtio_blk_open(struct virtio_blk *disk, unsigned nth, uint64_t features)
     return true;
 }
 
-uint8_t virtio_blk_do(struct virtio_blk *disk, uint32_t type, uint64_t sector, void *data,
+/* Static: a request that is never answered must not be written to a stack that has moved on. */
+static struct blk_header header;
+static volatile uint8_t status;
+
+bool virtio_blk_start(struct virtio_blk *disk, uint32_t type, uint64_t sector, void *data,
                       uint32_t size)
 {
-    /* Static: a request that is never answered must not be written to a stack that has moved on. */
-    static struct blk_header header;
-    static volatile uint8_t status;
     struct virtq_part part[3] = {{&header, sizeof(header), false}};
     unsigned parts = 1;
-    uint16_t token;
-    uint32_t written;
 
     header = (struct blk_header){.type = type, .sector = sector};
     status = BLK_NO_ANSWER;
@@ -39,7 +38,21 @@ uint8_t virtio_blk_do(struct virtio_blk *disk, uint32_t type, uint64_t sector, v
         part[parts++] = (struct virtq_part){data, size, type != BLK_OUT};
     part[parts++] = (struct virtq_part){(void *)&status, 1, true};
     if (virtq_add(&disk->queue, part, parts) == VIRTQ_NO_TOKEN)
-        return BLK_NO_ANSWER;
+        return false;
     virtq_publish(&disk->queue);
+    return true;
+}
+
+uint8_t virtio_blk_end(struct virtio_blk *disk)
+{
+    uint16_t token;
+    uint32_t written;
+
     return virtq_wait(&disk->queue, &token, &written) ? status : BLK_NO_ANSWER;
+}
+
+uint8_t virtio_blk_do(struct virtio_blk *disk, uint32_t type, uint64_t sector, void *data,
+                      uint32_t size)
+{
+    return virtio_blk_start(disk, type, sector, data, size) ? virtio_blk_end(disk) : BLK_NO_ANSWER;
 }

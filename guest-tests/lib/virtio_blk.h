@@ -33,4 +33,12 @@ bool virtio_blk_open(struct virtio_blk *disk, unsigned nth, uint64_t features);
 uint8_t virtio_blk_do(struct virtio_blk *disk, uint32_t type, uint64_t sector, void *data,
                       uint32_t size);
 
+/*
+ * The two halves of virtio_blk_do, for one who does something else in between, such as waiting for
+ * the interrupt. False: the queue is full, and there is nothing to end.
+ */
+bool virtio_blk_start(struct virtio_blk *disk, uint32_t type, uint64_t sector, void *data,
+                      uint32_t size);
+uint8_t virtio_blk_end(struct virtio_blk *disk);
+
 #endif

@@ -94,18 +94,26 @@ static void test_errors(void)
     group_end();
 }
 
-/* One at a time, so that no two completions can share an interrupt: as many as requests. */
+/*
+ * One at a time, so that no two completions can share an interrupt: as many as requests. None is
+ * taken before its interrupt: with EVENT_IDX, one that is seen in the ring first and taken at once
+ * moves used_event on before the device looks at it, and then there rightly is no interrupt (2.7.7).
+ */
 static void test_interrupts(void)
 {
     uint32_t unexpected = trap_unexpected;
     unsigned done = 0;
 
     group_begin("interrupts");
+    interrupts_on(); /* what is left of the requests before */
+    delay_us(1000);
+    interrupts_off();
     interrupts = 0;
     for (uint32_t i = 1; i <= MANY; i++) {
-        done += virtio_blk_do(&disk, BLK_IN, i % SECTORS, buffer, SECTOR) == BLK_OK;
-        if (!wait_until(&interrupts, i))
+        if (!virtio_blk_start(&disk, BLK_IN, i % SECTORS, buffer, SECTOR) ||
+            !wait_until(&interrupts, i))
             break;
+        done += virtio_blk_end(&disk) == BLK_OK;
     }
     check_equal(done, MANY, "requests done");
     delay_us(1000);
