@@ -9,9 +9,9 @@
  * faster does so for each of them. Before each it sleeps for MS, so that nobody is still busy with
  * what the last one left: its memory, its line of our output. Prints one line a run: NAME LABEL
  * NANOSECONDS STATUS. To the first byte: output is a pipe, and the command is killed when the byte
- * has come. To the end: output is the file DIR/LABEL.N.log, so that no reader competes with the
- * command for a processor. Status: 124 after SECONDS, 128+n for a signal, 0 for a command that gave
- * its byte.
+ * has come. To the end: output is the file DIR/LABEL.N.log (none without -o), so that no reader
+ * competes with the command for a processor. Status: 124 after SECONDS, 128+n for a signal, 0 for a
+ * command that gave its byte.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static struct {
     int limit_s;
     int settle_ms;
     const char *dir;
-} options = {.runs = 1, .limit_s = 60, .dir = "."};
+} options = {.runs = 1, .limit_s = 60};
 
 struct result {
     int64_t ns;
@@ -135,7 +135,10 @@ static struct result time_to_end(char **command, const char *label, int run)
     int out;
     bool ended;
 
-    snprintf(path, sizeof(path), "%s/%s.%d.log", options.dir, label, run);
+    if (options.dir)
+        snprintf(path, sizeof(path), "%s/%s.%d.log", options.dir, label, run);
+    else
+        snprintf(path, sizeof(path), "/dev/null");
     out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (out < 0)
         fail(path);
