@@ -7,14 +7,8 @@
 #include "devices/core/log.h"
 #include "devices/virtio/models.h"
 
-enum { VIA_9P, VIA_VIRTIOFS };
-
-struct share_config {
-    char *dir;
-    unsigned via; /* VIA_* */
-};
-
-static const char *const vias[] = {[VIA_9P] = "9p", [VIA_VIRTIOFS] = "virtiofs", NULL};
+const char *const share_vias[] = {
+    [SHARE_VIA_AUTO] = "auto", [SHARE_VIA_9P] = "9p", [SHARE_VIA_VIRTIOFS] = "virtiofs", NULL};
 
 static const struct param_row rows[] = {
     {.key = "dir",
@@ -28,9 +22,10 @@ static const struct param_row rows[] = {
      .arg = "HOW",
      .type = PARAM_CHOICE,
      .offset = offsetof(struct share_config, via),
-     .choices = vias,
-     .initial = "9p",
-     .help = "virtiofs: by the program virtiofsd, for kernels without 9p"},
+     .choices = share_vias,
+     .initial = "auto",
+     .help =
+         "9p, or virtiofs by the program virtiofsd; auto: 9p, unless a command's kernel lacks it"},
     {.key = NULL},
 };
 
@@ -64,7 +59,7 @@ void share_explain(const struct share_dir *dir, int err)
 
 static int create(struct share_config *config, struct loop *loop, struct virtio **out)
 {
-    bool fs = config->via == VIA_VIRTIOFS;
+    bool fs = config->via == SHARE_VIA_VIRTIOFS;
     size_t most = fs ? SHARE_FS_TAG_MAX : SHARE_9P_TAG_MAX;
     struct share_dir dir;
 

@@ -13,6 +13,18 @@
 #define SHARE_9P_TAG_MAX (VIRTIO_MAX_CONFIG - 2)
 #define SHARE_FS_TAG_MAX 36 /* 5.11.4 */
 
+/* Who serves it. AUTO: what the guest's kernel has, where a command is run (hv/command/plan.h);
+ * else 9p. */
+enum share_via { SHARE_VIA_AUTO, SHARE_VIA_9P, SHARE_VIA_VIRTIOFS };
+
+/* The values of one --share, by virtio_share_params (models.h). */
+struct share_config {
+    char *dir;    /* HOST:GUEST[:rw]; owned */
+    unsigned via; /* enum share_via */
+};
+
+extern const char *const share_vias[]; /* by enum share_via; NULL-ended */
+
 struct share_dir {
     const char *host, *tag; /* borrowed until the create function returns */
     bool writable;

@@ -97,7 +97,8 @@ static void test_errors(void)
 /*
  * One at a time, so that no two completions can share an interrupt: as many as requests. None is
  * taken before its interrupt: with EVENT_IDX, one that is seen in the ring first and taken at once
- * moves used_event on before the device looks at it, and then there rightly is no interrupt (2.7.7).
+ * moves used_event on before the device looks at it, and then there rightly is no interrupt
+ * (2.7.7).
  */
 static void test_interrupts(void)
 {

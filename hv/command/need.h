@@ -12,7 +12,7 @@ struct vm_config;
 
 /*
  * Chooses how the guest mounts the host's directories: by 9p, or by virtiofs where the kernel is
- * known to have only that; *via is not SHARE_VIA_ANY. Puts on the list of `m` all modules that the
+ * known to have only that; *via is not SHARE_VIA_AUTO. Puts on the list of `m` all modules that the
  * machine's devices and those mounts need. `dir` is where `m` comes from, for messages; may be
  * NULL. 0; -ENOEXEC after one line that names the options (CONFIG_...) with which the kernel was
  * not built; other errors of modules_add.

@@ -54,7 +54,7 @@ static const char *type_of(enum share_via via)
 static int offer(struct plan *p, const char *host, const char *tag, bool writable,
                  enum share_via via)
 {
-    char *text = share_text(host, tag, writable, via == SHARE_VIA_VIRTIOFS ? via : SHARE_VIA_ANY);
+    char *text = share_text(host, tag, writable, via == SHARE_VIA_VIRTIOFS ? via : SHARE_VIA_AUTO);
 
     if (!text)
         return -ENOMEM;
@@ -70,7 +70,7 @@ static int plan_share(struct plan *p, unsigned index, FILE *out)
     int err = share_parse(p->config->share[index], &share, why, sizeof(why));
 
     snprintf(tag, sizeof(tag), "hv.share%u", index);
-    if (!err && share.via == SHARE_VIA_ANY)
+    if (!err && share.via == SHARE_VIA_AUTO)
         share.via = p->via;
     if (!err)
         err = offer(p, share.host, tag, share.writable, share.via);

@@ -7,34 +7,7 @@
 #include <string.h>
 
 #include "devices/core/params.h"
-#include "devices/virtio/share.h"
-
-struct share_keys {
-    char *dir;
-    unsigned via; /* enum share_via */
-};
-
-static const char *const vias[] = {
-    [SHARE_VIA_ANY] = "any", [SHARE_VIA_9P] = "9p", [SHARE_VIA_VIRTIOFS] = "virtiofs", NULL};
-
-/* The keys of the device (devices/table.c), whose values have been checked there. */
-static const struct param_row rows[] = {
-    {.key = "dir",
-     .arg = "HOST:GUEST[:rw]",
-     .type = PARAM_STRING,
-     .offset = offsetof(struct share_keys, dir),
-     .required = true},
-    {.key = "via",
-     .arg = "HOW",
-     .type = PARAM_CHOICE,
-     .offset = offsetof(struct share_keys, via),
-     .choices = vias,
-     .initial = "any"},
-    {.key = NULL},
-};
-
-static const struct params keys = {rows, sizeof(struct share_keys), "dir"};
-
+#include "devices/virtio/models.h"
 /* Takes `text`. */
 static int split(char *text, struct share_value *out, char *why, size_t cap)
 {
@@ -55,8 +28,8 @@ static int split(char *text, struct share_value *out, char *why, size_t cap)
 
 int share_parse(const char *text, struct share_value *out, char *why, size_t cap)
 {
-    struct share_keys values;
-    int err = params_parse(&keys, text, &values, why, cap);
+    struct share_config values;
+    int err = params_parse(&virtio_share_params, text, &values, why, cap);
 
     *out = (struct share_value){0};
     if (err)
@@ -88,8 +61,8 @@ char *share_text(const char *host, const char *tag, bool writable, enum share_vi
         fputc(*host, out);
     }
     fprintf(out, ":%s%s\"", tag, writable ? ":rw" : "");
-    if (via != SHARE_VIA_ANY)
-        fprintf(out, ",via=%s", vias[via]);
+    if (via != SHARE_VIA_AUTO)
+        fprintf(out, ",via=%s", share_vias[via]);
     if (fclose(out) == 0)
         return text;
     free(text);

@@ -8,13 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Who serves it. */
-enum share_via { SHARE_VIA_ANY, SHARE_VIA_9P, SHARE_VIA_VIRTIOFS };
+#include "devices/virtio/share.h"
 
 struct share_value {
     char *host, *guest; /* owned */
     bool writable;
-    enum share_via via; /* ANY: the user said nothing */
+    enum share_via via;
 };
 
 /* Takes a value of --share apart. 0; -EINVAL or -ENOMEM with one line in `why`. share_free is
