@@ -210,6 +210,9 @@ def make(kind, quick, build, out):
     """All rows, for a machine whose /dev/kvm is of that kind (guest-tests/kvm-kind)."""
     small = "testbed" if kind == "none" else "direct"
     linux = "direct" if kind == "real" else "testbed"
+    # With two processors the box is now and then wrong about code that a guest patches (guest-tests/linux-lib.sh): a program
+    # that runs for long in a guest would die of it.
+    command = "direct" if kind == "real" else "testbed-1cpu"
     first = first_byte_commands()
     boots = boot_commands({"vmlinuz": "bzImage"})
     every = {**boot_commands({"vmlinuz": "bzImage", "vmlinux": "vmlinux"}), **peer_commands(build)}
@@ -234,7 +237,7 @@ def make(kind, quick, build, out):
         Row("net", linux, net_script(1 if quick else 3, out), report_net, {"out": out}),
         Row("netring", small, netring_script(1 if quick else 5, out), report_netring,
             {"out": out}),
-        Row("command", linux, command_script(2 if quick else 5), report_command, {"commands": command_commands()}),
-        Row("share", linux, share_script(1 if quick else 3, out), report_share, {"out": out}),
+        Row("command", command, command_script(2 if quick else 5), report_command, {"commands": command_commands()}),
+        Row("share", command, share_script(1 if quick else 3, out), report_share, {"out": out}),
         Row("size", "direct", "", report_size, {"binary": Path(build) / "hv.stripped"}),
     ]
