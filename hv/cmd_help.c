@@ -145,7 +145,7 @@ static const struct {
     {"0", "the guest powered off or rebooted by itself"},
     {"0-255", "with a command (hv run ... -- COMMAND, hv exec): its own status"},
     {"1-123", "what the guest wrote to the debug-exit port (a larger value: 123)"},
-    {"124", "the deadline passed (--timeout)"},
+    {"124", "a deadline passed (--timeout and its like)"},
     {"125", "hv itself failed: arguments, /dev/kvm, the kernel file, the host"},
     {"126", "the command cannot be executed in the guest"},
     {"127", "the command was not found in the guest"},

@@ -62,7 +62,7 @@ static void say_end(const struct vm *vm, const struct outcome *outcome)
         log_info("the guest kernel panicked%s%s", *splat ? ": " : "", splat);
         break;
     case END_DEADLINE:
-        log_info("the guest passed its deadline (--timeout)");
+        log_info("deadline: %s", outcome->detail);
         break;
     case END_SIGNAL:
         if (outcome->detail[0])

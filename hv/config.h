@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "hv/clocks.h"
 #include "hv/loader/loader.h"
 
 #define CONFIG_MAX_INITRDS  16
@@ -39,11 +40,11 @@ struct vm_config {
     enum memory_backing hugepages; /* --hugepages off|2M|1G */
     char *console;                 /* --console: "stdio", "none", "pty" or a file's path */
     uint64_t
-        console_limit;   /* --console-limit; bytes that a console file may grow to; 0: no limit */
-    uint64_t timeout_ms; /* --timeout; 0: none */
-    char *result;        /* --result; NULL: none */
-    char *name;          /* --name; default "hv-PID" */
-    uint8_t uuid[16];    /* --uuid, in the order of its text; random unless given */
+        console_limit; /* --console-limit; bytes that a console file may grow to; 0: no limit */
+    uint64_t timeout_ms[LIMIT_COUNT];    /* --timeout, --boot-timeout, ...; 0: none */
+    char *result;                        /* --result; NULL: none */
+    char *name;                          /* --name; default "hv-PID" */
+    uint8_t uuid[16];                    /* --uuid, in the order of its text; random unless given */
     char *set_regs[CONFIG_MAX_SET_REGS]; /* --set-reg NAME=VALUE, checked by hv/arch */
     unsigned set_reg_count;
     /* Virtio devices: the values of --disk, --net, ..., each a list of key=value. */

@@ -122,7 +122,7 @@ void console_watch_feed(void *opaque, const uint8_t *buf, size_t len)
         watch->first_byte_ns = loop_now_ns();
     for (size_t i = 0; i < len; i++)
         feed_byte(watch, buf[i]);
-    if (console_watch_panicked(watch))
+    if (watch->timed || console_watch_panicked(watch))
         atomic_store_explicit(&watch->last_output_ns, loop_now_ns(), memory_order_relaxed);
 }
 

@@ -4,7 +4,8 @@
  * it is only ever a hint: a verdict also takes a reset or silence (vm.c).
  *
  * Thread: fed under the console's chardev.lock; the getters after the vCPUs have stopped, except
- * console_watch_panicked and console_watch_last_output, which any thread may call.
+ * console_watch_panicked and console_watch_last_output, which any thread may call; so may it read
+ * first_byte_ns and init_ns.
  */
 #ifndef HV_CONSOLE_WATCH_H
 #define HV_CONSOLE_WATCH_H
@@ -22,15 +23,16 @@ struct console_watch {
     uint64_t lines;                         /* completed */
     size_t len;                             /* of the line being built */
     char splat[WATCH_LINE_MAX];             /* first line of the first kernel report; or "" */
-    char says[WATCH_LINE_MAX];       /* what hv's own program in the guest said first; or "" */
-    uint64_t first_byte_ns, init_ns; /* loop_now_ns; 0: not seen */
+    char says[WATCH_LINE_MAX]; /* what hv's own program in the guest said first; or "" */
+    _Atomic uint64_t first_byte_ns, init_ns; /* loop_now_ns; 0: not seen; relaxed */
 
     /* Called once, when the panic line is complete. Under chardev.lock. */
     void (*on_panic)(void *opaque);
     void *opaque;
 
     atomic_bool panicked;            /* released by the tap, acquired by the getter */
-    _Atomic uint64_t last_output_ns; /* relaxed; kept only after a panic */
+    bool timed;                      /* last_output_ns is kept in any case; set before output */
+    _Atomic uint64_t last_output_ns; /* relaxed; else kept only after a panic */
 };
 
 void console_watch_init(struct console_watch *watch, void (*on_panic)(void *), void *opaque);

@@ -55,6 +55,7 @@ struct outcome {
     struct command_end command; /* all zero: no status came */
     uint32_t guest_status;      /* END_DEBUG_EXIT: what the guest wrote, whole */
     int signal;                 /* END_SIGNAL: its number */
+    const char *deadline;       /* END_DEADLINE: which (clocks_name); static */
     int vcpu;                   /* which vCPU ended the run; -1: none in particular */
     char detail[200];           /* one line for people; may be empty */
 };

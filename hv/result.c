@@ -184,6 +184,8 @@ static json_t *make(const char *name, const struct outcome *outcome, const struc
     json_object_set_new(o, "command", command(outcome));
     json_object_set_new(o, "detail",
                         outcome->detail[0] ? json_string(outcome->detail) : json_null());
+    json_object_set_new(o, "deadline",
+                        outcome->deadline ? json_string(outcome->deadline) : json_null());
     json_object_set_new(o, "name", json_string(name));
     if (vm)
         add_vm(o, vm);

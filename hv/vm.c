@@ -20,6 +20,7 @@
 #include "devices/core/util.h"
 #include "devices/table.h"
 #include "hv/arch/arch.h"
+#include "hv/clocks.h"
 #include "hv/command/command.h"
 #include "hv/mode.h"
 #include "hv/vcpu.h"
@@ -109,12 +110,6 @@ static void guest_event(void *opaque, enum guest_event event, uint32_t value)
     }
 }
 
-/* Timer: --timeout. */
-static void deadline_passed(void *opaque)
-{
-    end_simply(opaque, END_DEADLINE);
-}
-
 static void signal_arrived(void *opaque, uint32_t events)
 {
     struct vm *vm = opaque;
@@ -171,9 +166,9 @@ static int create_loop(struct vm *vm)
         goto fail;
     }
     loop_allow_polling(vm->loop, virtio_setup_may_poll(vm->config));
-    vm->deadline = loop_timer_add(vm->loop, deadline_passed, vm);
+    vm->clocks = loop_timer_add(vm->loop, clocks_look, vm);
     vm->panic_check = loop_timer_add(vm->loop, check_panic, vm);
-    err = vm->deadline && vm->panic_check ? catch_signals(vm) : -ENOMEM;
+    err = vm->clocks && vm->panic_check ? catch_signals(vm) : -ENOMEM;
     if (!err)
         return 0;
 fail:
@@ -358,6 +353,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, struct command *com
     vm->fd = vm->kvm.fd = vm->ram.fd = vm->signal_fd = -1;
     pthread_mutex_init(&vm->end_lock, NULL);
     console_watch_init(&vm->watch, panic_seen, vm);
+    vm->watch.timed = config->timeout_ms[LIMIT_SILENCE] != 0;
     vm->console.escape = (struct console_escape){.key = key_pressed, .opaque = vm};
 
     if ((err = create_loop(vm)) ||
@@ -404,8 +400,8 @@ int vm_run(struct vm *vm)
     int err = console_enter_raw(&vm->console);
 
     log_debug("the machine is ready after %.2f ms", (double)(loop_now_ns() - vm->start_ns) / 1e6);
-    if (vm->config->timeout_ms)
-        loop_timer_arm(vm->deadline, vm->config->timeout_ms * 1000000);
+    vm->run_ns = loop_now_ns();
+    clocks_look(vm);
     for (unsigned i = 0; !err && i < vm->vcpu_count; i++)
         err = vcpu_start(&vm->vcpu[i]);
     if (!err)

@@ -68,13 +68,14 @@ struct vm {
     struct vcpu *vcpu;    /* owned array */
     unsigned vcpu_count;
     struct coalesce coalesce;
-    struct loop_timer *deadline, *panic_check;
+    struct loop_timer *clocks, *panic_check;
 
     pthread_mutex_t end_lock; /* protects outcome; nothing else is locked while it is held */
     struct outcome outcome;   /* first end wins */
     atomic_bool ended;        /* set (release) with outcome; vCPUs look (acquire) after each exit */
     bool flushing;            /* the vCPUs have stopped, output is still on its way; main thread */
     uint64_t start_ns;        /* loop_now_ns when hv started */
+    uint64_t run_ns;          /* when the vCPUs did; 0: not yet */
 };
 
 /*

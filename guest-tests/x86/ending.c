@@ -129,6 +129,13 @@ static void flood(void)
         printf("0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopq\n");
 }
 
+/* As far as Linux' start of its init, and no further. */
+static void init_silent(void)
+{
+    printf("[    0.123456] Run /init as init process\n");
+    halt_for_ever();
+}
+
 /* One exit after the other, for ever: hv is at work all the time, and still keeps its deadline. */
 static void exits(void)
 {
@@ -175,6 +182,7 @@ static const struct {
             {"pvpanic-silent", pvpanic_silent},
             {"spin", spin},
             {"silent", halt_for_ever},
+            {"init-silent", init_silent},
             {"idle", idle},
             {"flood", flood},
             {"exits", exits},
@@ -192,6 +200,8 @@ void guest_main(void)
 {
     const char *how = cmdline_text("how");
 
+    if (how && is_word(how, "mute"))
+        halt_for_ever(); /* without even the marker */
     for (unsigned i = 0; how && i < sizeof(ways) / sizeof(ways[0]); i++)
         if (is_word(how, ways[i].name)) {
             printf("ending by %s\n", ways[i].name);

@@ -240,6 +240,16 @@ int command_attach(struct command *c, struct loop *loop, const struct command_ho
     return err;
 }
 
+bool command_is_ready(const struct command *c)
+{
+    return c && c->session && session_is_ready(c->session);
+}
+
+uint64_t command_last_output(const struct command *c)
+{
+    return c && c->session ? session_last_output(c->session) : 0;
+}
+
 bool command_signal(struct command *c, int signal)
 {
     if (!c || !c->session || c->signalled || c->finishing)

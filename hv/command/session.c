@@ -50,7 +50,8 @@ struct session {
     bool owes_resize;
 
     struct output output[2];
-    bool same_file; /* both outputs: their order is kept */
+    bool same_file;     /* both outputs: their order is kept */
+    uint64_t output_ns; /* when some came last */
 
     struct hostfd in;
     struct loop_watch *in_watch; /* NULL: a file, always ready */
@@ -378,6 +379,8 @@ static bool take_data(struct session *s, const struct frame *f)
     }
     if (s->same_file && outlet_waiting(s->output[f->stream & 1].outlet))
         return false;
+    if (f->len)
+        s->output_ns = loop_now_ns();
     if (f->len && !outlet_put(o->outlet, f->payload, f->len))
         break_off(s, "the guest sent more output than it may");
     return true;
@@ -526,6 +529,11 @@ void session_resize(struct session *s)
 bool session_is_ready(const struct session *s)
 {
     return s->ready;
+}
+
+uint64_t session_last_output(const struct session *s)
+{
+    return s->output_ns;
 }
 
 bool session_is_stuck(const struct session *s)

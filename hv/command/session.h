@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "hv/console.h"
 #include "hv/outcome.h"
@@ -51,6 +52,9 @@ void session_resize(struct session *session);
 
 /* Whether the guest has said that commands may come. */
 bool session_is_ready(const struct session *session);
+
+/* When the command's output last came (loop_now_ns; 0: never). */
+uint64_t session_last_output(const struct session *session);
 
 /* True while output waits for its reader. */
 bool session_is_stuck(const struct session *session);

@@ -74,6 +74,23 @@ START_TEST(each_kind_of_end_has_its_status)
 }
 END_TEST
 
+START_TEST(time_of_the_last_output_is_kept)
+{
+    uint64_t first;
+
+    begin();
+    ck_assert_uint_eq(session_last_output(c.session), 0);
+    guest_data(&w, WIRE_MAIN, 1, "x");
+    first = session_last_output(c.session);
+    ck_assert_uint_ne(first, 0);
+    guest_put(&w, WIRE_MAIN, WIRE_EOF, 1, NULL, 0);
+    ck_assert_uint_eq(session_last_output(c.session), first);
+    guest_data(&w, WIRE_MAIN, 2, "y");
+    ck_assert_uint_gt(session_last_output(c.session), first);
+    close_both();
+}
+END_TEST
+
 START_TEST(guest_that_cannot_start_it_says_why)
 {
     begin();
@@ -330,6 +347,7 @@ int main(void)
 {
     const struct suite_case cases[] = {
         CASE(each_kind_of_end_has_its_status),
+        CASE(time_of_the_last_output_is_kept),
         CASE(guest_that_cannot_start_it_says_why),
         CASE(guest_that_goes_owes_the_status),
         CASE(description_goes_only_when_the_guest_is_ready),

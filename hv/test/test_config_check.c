@@ -193,7 +193,7 @@ END_TEST
 START_TEST(timeouts_beyond_the_clock_are_refused)
 {
     start_valid();
-    w.config.timeout_ms = UINT64_MAX;
+    w.config.timeout_ms[LIMIT_WHOLE] = UINT64_MAX;
     invalid("--timeout 18446744073709551615ms: too large");
     world_end(&w);
 }

@@ -143,11 +143,11 @@ START_TEST(numbers_mean_what_they_mean_on_the_command_line)
     world_start(&w);
     ck_assert_int_eq(read_text("{\"memory\": 512, \"timeout\": 10, \"cpus\": 3}"), 0);
     ck_assert_uint_eq(w.config.memory, 512 * MIB);
-    ck_assert_uint_eq(w.config.timeout_ms, 10000);
+    ck_assert_uint_eq(w.config.timeout_ms[LIMIT_WHOLE], 10000);
     ck_assert_uint_eq(w.config.cpus, 3);
     ck_assert_int_eq(read_text("{\"memory\": \"512\", \"timeout\": \"10\", \"cpus\": \"3\"}"), 0);
     ck_assert_uint_eq(w.config.memory, 512 * MIB);
-    ck_assert_uint_eq(w.config.timeout_ms, 10000);
+    ck_assert_uint_eq(w.config.timeout_ms[LIMIT_WHOLE], 10000);
     ck_assert_uint_eq(w.config.cpus, 3);
     ck_assert_int_eq(read_text("{}"), 0);
     ck_assert_uint_eq(w.config.memory, 256 * MIB);

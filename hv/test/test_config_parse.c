@@ -22,7 +22,7 @@ START_TEST(defaults_are_a_small_machine_on_stdio)
     ck_assert_int_eq(w.config.hugepages, BACKING_THP);
     ck_assert_str_eq(w.config.console, "stdio");
     ck_assert_uint_eq(w.config.console_limit, GIB);
-    ck_assert_uint_eq(w.config.timeout_ms, 0);
+    ck_assert_uint_eq(w.config.timeout_ms[LIMIT_WHOLE], 0);
     ck_assert_ptr_null(w.config.result);
     ck_assert_int_eq(strncmp(w.config.name, "hv-", 3), 0);
     ck_assert(w.config.coalesce && !w.config.print_config && !w.config.verbose);
@@ -53,7 +53,7 @@ START_TEST(each_long_option_reaches_its_field)
     ck_assert_int_eq(w.config.hugepages, BACKING_HUGE_2M);
     ck_assert_str_eq(w.config.console, "log");
     ck_assert_uint_eq(w.config.console_limit, MIB);
-    ck_assert_uint_eq(w.config.timeout_ms, 90000);
+    ck_assert_uint_eq(w.config.timeout_ms[LIMIT_WHOLE], 90000);
     ck_assert_str_eq(w.config.result, "r.json");
     ck_assert_str_eq(w.config.name, "n");
     ck_assert_mem_eq(w.config.uuid,
