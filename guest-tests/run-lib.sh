@@ -337,7 +337,9 @@ judge() {
     get "$name" expect_err
     if [ -n "$value" ] && [ "$vmm" = hv ]; then
         mapfile -t lines <"$log.errors"
-        any_line "$value" || problems+=("no line on stderr matches: $value")
+        while IFS= read -r want; do
+            any_line "$want" || problems+=("no line on stderr matches: $want")
+        done <<<"$value"
     fi
     get "$name" expect_port
     if [ -n "$value" ]; then

@@ -42,6 +42,7 @@ struct vm_config {
     uint64_t
         console_limit; /* --console-limit; bytes that a console file may grow to; 0: no limit */
     uint64_t timeout_ms[LIMIT_COUNT];    /* --timeout, --boot-timeout, ...; 0: none */
+    char *symbols;                       /* --symbols; NULL: none */
     char *result;                        /* --result; NULL: none */
     char *name;                          /* --name; default "hv-PID" */
     uint8_t uuid[16];                    /* --uuid, in the order of its text; random unless given */

@@ -354,6 +354,16 @@ const struct option_row option_rows[] = {
      .zero_is_off = true,
      .initial = "0",
      .help = "The same when neither console nor command has printed anything for that time."},
+    {.name = "symbols",
+     .arg = "FILE",
+     .key = "symbols",
+     .group = GROUP_CONSOLE,
+     .type = &type_string,
+     FIELD(symbols),
+     .check = check_not_empty,
+     .help = "Name the kernel's functions in the report of a deadline, a triple fault or the like: "
+             "its vmlinux with a symbol table, its System.map, or a copy of the guest's "
+             "/proc/kallsyms."},
     {.name = "result",
      .arg = "FILE",
      .key = "result",

@@ -2,9 +2,13 @@
 #include "hv/report.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "hv/arch/arch.h"
 #include "hv/exit.h"
+#include "hv/mode.h"
+#include "hv/symbols.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 
@@ -22,10 +26,72 @@ int report_wanted(const struct vm *vm)
     }
 }
 
+#define BACKTRACE_MAX 48
+
+/* Whether the kernel was told to stay where it was linked. */
+static bool told_to_stay(const struct vm_config *config)
+{
+    const char *cmdline = config->cmdline ? config->cmdline : config->mode->cmdline;
+
+    return strstr(cmdline, "nokaslr") || (config->append && strstr(config->append, "nokaslr"));
+}
+
+/* Reads --symbols and finds out how far the kernel has moved itself (KASLR). */
+static void load_symbols(FILE *out, struct vm *vm)
+{
+    const char *anchor = NULL;
+    uint64_t address = 0;
+
+    if (!vm->config->symbols || symbols_load(&vm->symbols))
+        return;
+    for (unsigned i = 0; !address && i < vm->vcpu_count; i++)
+        anchor = arch_kernel_anchor(&vm->vcpu[i], &address);
+    if (!address && told_to_stay(vm->config))
+        symbols_find(&vm->symbols, anchor, &address);
+    if (symbols_locate(&vm->symbols, anchor, address))
+        fprintf(out, "symbols: offset 0x%" PRIx64 "\n", vm->symbols.offset);
+    else
+        fprintf(out, "symbols: offset unknown: %s\n",
+                address ? "they are not this kernel's"
+                        : "the kernel had not set up its system calls (try nokaslr)");
+}
+
+/* Lines of text, indented. A guess that leads to no known function was wrong. */
+static char *backtrace(const struct vcpu *vcpu)
+{
+    const struct symbols *symbols = &vcpu->vm->symbols;
+    struct arch_frame frame[BACKTRACE_MAX];
+    unsigned count = arch_backtrace(vcpu, frame, BACKTRACE_MAX);
+    char where[SYMBOL_TEXT_MAX], *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    for (unsigned i = 0; i < count; i++) {
+        symbols_describe(symbols, frame[i].address, i > 0, where);
+        if (frame[i].guessed && symbols->located && !where[0])
+            continue;
+        fprintf(out, REPORT_INDENT "%016" PRIx64 "%s%s\n", frame[i].address,
+                frame[i].guessed ? " ?" : "", where);
+    }
+    fclose(out);
+    return text;
+}
+
+static void print_vcpu(FILE *out, struct vcpu *vcpu)
+{
+    arch_dump(out, vcpu);
+    vcpu->backtrace = backtrace(vcpu);
+    if (vcpu->backtrace)
+        fprintf(out, "  backtrace (?: guessed)\n%s", vcpu->backtrace);
+}
+
 /* One line: reason, access, value, where. Devices that nobody is behind are often the culprit. */
-static void print_exit(FILE *out, const struct exit_record *r)
+static void print_exit(FILE *out, const struct symbols *symbols, const struct exit_record *r)
 {
     const char *name = exit_reason_name(r->reason);
+    char where[SYMBOL_TEXT_MAX];
 
     if (name)
         fprintf(out, "  %s", name);
@@ -40,7 +106,8 @@ static void print_exit(FILE *out, const struct exit_record *r)
             fprintf(out, " (no device there)");
     }
     if (r->rip)
-        fprintf(out, " at rip 0x%" PRIx64, r->rip);
+        fprintf(out, " at rip 0x%" PRIx64 "%s", r->rip,
+                symbols_describe(symbols, r->rip, false, where));
     fputc('\n', out);
 }
 
@@ -54,7 +121,7 @@ static void print_exits(FILE *out, const struct vcpu *vcpu)
     fprintf(out, "vCPU %u: last %u of %" PRIu64 " exits to hv, oldest first\n", vcpu->id, n,
             vcpu->log.total);
     while (n-- > 0)
-        print_exit(out, exit_log_recent(&vcpu->log, n));
+        print_exit(out, &vcpu->vm->symbols, exit_log_recent(&vcpu->log, n));
 }
 
 /* Cleaned of control characters by the reader, so that a guest cannot drive the terminal. */
@@ -84,7 +151,7 @@ static const char *explain(const struct vm *vm)
     return arch_explain(&vm->vcpu[id]);
 }
 
-void report_print(FILE *out, const struct vm *vm)
+void report_print(FILE *out, struct vm *vm)
 {
     const char *rule = explain(vm);
 
@@ -96,8 +163,9 @@ void report_print(FILE *out, const struct vm *vm)
     fputc('\n', out);
     if (rule)
         fprintf(out, "why: %s\n", rule);
+    load_symbols(out, vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
-        arch_dump(out, &vm->vcpu[i]);
+        print_vcpu(out, &vm->vcpu[i]);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (vm->vcpu[i].log.total)
             print_exits(out, &vm->vcpu[i]);

@@ -1,6 +1,6 @@
 /*
  * What a person needs when a guest died or had to be ended: registers of every vCPU, the code it
- * was at, the rule it broke, the last exits and the last console lines.
+ * was at and how it came there, the rule it broke, the last exits and the last console lines.
  */
 #ifndef HV_REPORT_H
 #define HV_REPORT_H
@@ -15,6 +15,9 @@ int report_wanted(const struct vm *vm);
 /* The last lines of the guest's console. The vCPUs have stopped, here and below. */
 void report_print_console(FILE *out, const struct vm *vm);
 
-void report_print(FILE *out, const struct vm *vm);
+#define REPORT_INDENT "    " /* of the lines of a backtrace */
+
+/* Leaves each vCPU's backtrace behind, in struct vcpu. */
+void report_print(FILE *out, struct vm *vm);
 
 #endif

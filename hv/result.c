@@ -16,6 +16,7 @@
 #include "devices/core/util.h"
 #include "hv/command/share.h"
 #include "hv/exit.h"
+#include "hv/report.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 
@@ -133,6 +134,25 @@ static json_t *shares(const struct vm_config *config)
     return list;
 }
 
+/* What the report says: for each vCPU an array of lines. */
+static json_t *backtraces(const struct vm *vm)
+{
+    json_t *all = json_array();
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        json_t *lines = json_array();
+
+        for (const char *line = vm->vcpu[i].backtrace; line && *line;
+             line = strchr(line, '\n') + 1) {
+            const char *text = line + strlen(REPORT_INDENT);
+
+            json_array_append_new(lines, json_stringn(text, strcspn(text, "\n")));
+        }
+        json_array_append_new(all, lines);
+    }
+    return all;
+}
+
 /* What only a machine that ran can tell. */
 static void add_vm(json_t *o, const struct vm *vm)
 {
@@ -140,6 +160,7 @@ static void add_vm(json_t *o, const struct vm *vm)
     json_object_set_new(o, "boot_ms", since_start(vm, vm->watch.init_ns));
     json_object_set_new(o, "total_ms", since_start(vm, loop_now_ns()));
     json_object_set_new(o, "first_splat", guest_text(vm->watch.splat));
+    json_object_set_new(o, "backtrace", report_wanted(vm) ? backtraces(vm) : json_null());
     json_object_set_new(o, "shares", shares(vm->config));
     json_object_set_new(o, "console", console_facts(vm));
     json_object_set_new(o, "exits", exits(vm));

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -60,6 +61,8 @@ void vcpu_destroy(struct vcpu *vcpu)
     if (vcpu->fd >= 0)
         close(vcpu->fd);
     vcpu->fd = -1;
+    free(vcpu->backtrace);
+    vcpu->backtrace = NULL;
 }
 
 /* KVM_RUN itself failed: EFAULT when guest RAM cannot be had, for instance. */

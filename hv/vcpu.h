@@ -22,6 +22,7 @@ struct vcpu {
     bool started;     /* `thread` is to be joined */
     atomic_bool stop; /* set (release) by vcpu_stop, read (acquire) by the loop before KVM_RUN */
     struct exit_log log;
+    char *backtrace; /* lines, from report_print on; owned; NULL: none */
 };
 
 /* A zeroed vcpu with fd -1 is valid to destroy. create logs one line on failure. Main thread. */

@@ -350,7 +350,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, struct command *com
     vm->config = config;
     vm->command = command;
     vm->start_ns = start_ns;
-    vm->fd = vm->kvm.fd = vm->ram.fd = vm->signal_fd = -1;
+    vm->fd = vm->kvm.fd = vm->ram.fd = vm->signal_fd = vm->symbols.image.fd = -1;
     pthread_mutex_init(&vm->end_lock, NULL);
     console_watch_init(&vm->watch, panic_seen, vm);
     vm->watch.timed = config->timeout_ms[LIMIT_SILENCE] != 0;
@@ -360,6 +360,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, struct command *com
         /* Files are opened and checked before KVM is asked for anything. */
         (err = console_open(&vm->console, config->console, config->console_limit, vm->loop,
                             &vm->watch)) ||
+        (config->symbols && (err = symbols_open(&vm->symbols, config->symbols))) ||
         (err = virtio_setup_open(vm)) ||
         (err = memory_create(&vm->ram, config->memory, config->hugepages,
                              virtio_setup_shares_memory(vm), arch_hole, arch_hole_end)) ||
@@ -437,6 +438,7 @@ void vm_destroy(struct vm *vm)
         close(vm->fd);
     vm->fd = -1;
     memory_destroy(&vm->ram);
+    symbols_close(&vm->symbols);
     kvm_close(&vm->kvm);
     loop_destroy(vm->loop);
     vm->loop = NULL;

@@ -24,6 +24,7 @@
 #include "hv/kvm.h"
 #include "hv/memory.h"
 #include "hv/outcome.h"
+#include "hv/symbols.h"
 
 #define VM_MAX_DEVICES 48
 
@@ -68,6 +69,7 @@ struct vm {
     struct vcpu *vcpu;    /* owned array */
     unsigned vcpu_count;
     struct coalesce coalesce;
+    struct symbols symbols; /* of --symbols */
     struct loop_timer *clocks, *panic_check;
 
     pthread_mutex_t end_lock; /* protects outcome; nothing else is locked while it is held */

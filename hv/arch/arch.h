@@ -57,6 +57,24 @@ uint64_t arch_exit_rip(const struct kvm_run *run);
 /* Registers and the code bytes at the instruction pointer, for people. The vCPU has stopped. */
 void arch_dump(FILE *out, const struct vcpu *vcpu);
 
+/* One step of the way to where a vCPU is. */
+struct arch_frame {
+    uint64_t address; /* virtual; of the instruction behind a call */
+    bool guessed;     /* it was on the stack, and may be left over from an earlier call */
+};
+
+/*
+ * The instruction pointer and what returns lead to from there, the innermost first; how many, at
+ * most `max`. 0: the registers are not readable. The vCPU has stopped.
+ */
+unsigned arch_backtrace(const struct vcpu *vcpu, struct arch_frame *frame, unsigned max);
+
+/*
+ * The symbol of Linux whose address a register of this vCPU holds once the kernel has set that up;
+ * *address is what it holds, 0 before. Static text. The vCPU has stopped.
+ */
+const char *arch_kernel_anchor(const struct vcpu *vcpu, uint64_t *address);
+
 /*
  * Which rule of the architecture the vCPU's state breaks, or why it may have died: one line of
  * static text, or NULL when nothing can be told. The vCPU has stopped.

@@ -7,6 +7,7 @@
 #include "hv/arch/arch.h"
 #include "hv/arch/x86/x86.h"
 #include "hv/kvm.h"
+#include "hv/symbols.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 
@@ -19,23 +20,29 @@ uint64_t arch_exit_rip(const struct kvm_run *run)
     return run->kvm_valid_regs & KVM_SYNC_X86_REGS ? run->s.regs.regs.rip : 0;
 }
 
-unsigned x86_code_bytes(const struct vm *vm, int vcpu_fd, const struct kvm_regs *regs,
-                        const struct kvm_sregs *sregs, uint8_t *buf, unsigned len)
+unsigned x86_read_linear(const struct vcpu *vcpu, uint64_t linear, void *buf, unsigned len)
 {
-    unsigned done = 0;
+    unsigned done = 0, n;
 
-    for (; done < len; done++) {
-        /* In long mode CS has no base; elsewhere linear addresses wrap at 4 GiB. */
-        bool long_code = (sregs->efer & EFER_LMA) && sregs->cs.l;
-        uint64_t rip = regs->rip + done;
-        struct kvm_translation t = {.linear_address =
-                                        long_code ? rip : (uint32_t)(sregs->cs.base + rip)};
+    for (; done < len; done += n) {
+        struct kvm_translation t = {.linear_address = linear + done};
 
-        if (kvm_ioctl(vcpu_fd, KVM_TRANSLATE, &t) || !t.valid ||
-            gmem_read(&vm->ram.guest, t.physical_address, buf + done, 1))
+        n = 4096 - (unsigned)(t.linear_address % 4096);
+        n = n < len - done ? n : len - done;
+        if (kvm_ioctl(vcpu->fd, KVM_TRANSLATE, &t) || !t.valid ||
+            gmem_read(&vcpu->vm->ram.guest, t.physical_address, (uint8_t *)buf + done, n))
             break;
     }
     return done;
+}
+
+/* The bytes at CS:RIP. In long mode CS has no base; elsewhere linear addresses wrap at 4 GiB. */
+static unsigned code_bytes(const struct vcpu *vcpu, const struct kvm_sregs *sregs, uint64_t rip,
+                           uint8_t *buf, unsigned len)
+{
+    bool long_code = (sregs->efer & EFER_LMA) && sregs->cs.l;
+
+    return x86_read_linear(vcpu, long_code ? rip : (uint32_t)(sregs->cs.base + rip), buf, len);
 }
 
 /* The hidden part of a segment register as well: that is what the processor uses. */
@@ -71,14 +78,12 @@ static void dump_code(FILE *out, const struct vcpu *vcpu, const struct kvm_regs 
                       const struct kvm_sregs *sregs)
 {
     uint8_t code[CODE_BEFORE + CODE_AFTER];
-    struct kvm_regs from = *regs;
     unsigned before = regs->rip >= CODE_BEFORE ? CODE_BEFORE : 0, got;
 
-    from.rip -= before;
-    got = x86_code_bytes(vcpu->vm, vcpu->fd, &from, sregs, code, before + CODE_AFTER);
+    got = code_bytes(vcpu, sregs, regs->rip - before, code, before + CODE_AFTER);
     if (got <= before) { /* the bytes in front may lie in an unmapped page */
         before = 0;
-        got = x86_code_bytes(vcpu->vm, vcpu->fd, regs, sregs, code, CODE_AFTER);
+        got = code_bytes(vcpu, sregs, regs->rip, code, CODE_AFTER);
     }
     fprintf(out, "  code:");
     for (unsigned i = 0; i < got; i++)
@@ -91,6 +96,7 @@ void arch_dump(FILE *out, const struct vcpu *vcpu)
     static const char state[][14] = {"running", "uninitialized", "init received", "halted",
                                      "sipi received"};
     struct kvm_mp_state mp = {0};
+    char where[SYMBOL_TEXT_MAX];
     struct kvm_sregs s;
     struct kvm_regs r;
 
@@ -102,15 +108,16 @@ void arch_dump(FILE *out, const struct vcpu *vcpu)
     fprintf(out, "vCPU %u (%s)\n", vcpu->id,
             mp.mp_state < ARRAY_SIZE(state) ? state[mp.mp_state] : "in another state");
     fprintf(out,
-            "  rip %016" PRIx64 " rflags %016" PRIx64 "\n"
+            "  rip %016" PRIx64 "%s rflags %016" PRIx64 "\n"
             "  rax %016" PRIx64 " rbx %016" PRIx64 " rcx %016" PRIx64 " rdx %016" PRIx64 "\n"
             "  rsi %016" PRIx64 " rdi %016" PRIx64 " rsp %016" PRIx64 " rbp %016" PRIx64 "\n"
             "  r8  %016" PRIx64 " r9  %016" PRIx64 " r10 %016" PRIx64 " r11 %016" PRIx64 "\n"
             "  r12 %016" PRIx64 " r13 %016" PRIx64 " r14 %016" PRIx64 " r15 %016" PRIx64 "\n",
-            (uint64_t)r.rip, (uint64_t)r.rflags, (uint64_t)r.rax, (uint64_t)r.rbx, (uint64_t)r.rcx,
-            (uint64_t)r.rdx, (uint64_t)r.rsi, (uint64_t)r.rdi, (uint64_t)r.rsp, (uint64_t)r.rbp,
-            (uint64_t)r.r8, (uint64_t)r.r9, (uint64_t)r.r10, (uint64_t)r.r11, (uint64_t)r.r12,
-            (uint64_t)r.r13, (uint64_t)r.r14, (uint64_t)r.r15);
+            (uint64_t)r.rip, symbols_describe(&vcpu->vm->symbols, r.rip, false, where),
+            (uint64_t)r.rflags, (uint64_t)r.rax, (uint64_t)r.rbx, (uint64_t)r.rcx, (uint64_t)r.rdx,
+            (uint64_t)r.rsi, (uint64_t)r.rdi, (uint64_t)r.rsp, (uint64_t)r.rbp, (uint64_t)r.r8,
+            (uint64_t)r.r9, (uint64_t)r.r10, (uint64_t)r.r11, (uint64_t)r.r12, (uint64_t)r.r13,
+            (uint64_t)r.r14, (uint64_t)r.r15);
     dump_sregs(out, &s);
     dump_code(out, vcpu, &r, &s);
 }

@@ -6,10 +6,13 @@
 
 #include <linux/kvm.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "hv/loader/loader.h"
 
+struct arch_frame;
+struct vcpu;
 struct vm;
 
 /* Control register and EFER bits (AMD64 APM volume 2, 3.1; Intel SDM volume 3, 2.5). */
@@ -54,8 +57,29 @@ int x86_set_cpuid(int kvm_fd, int vm_fd, int vcpu_fd, unsigned id, unsigned coun
 /* The fixes alone, on a table of KVM's answer. Pure. */
 void x86_fix_cpuid(struct kvm_cpuid2 *cpuid, unsigned id, unsigned count, bool tsc_deadline);
 
-/* Which code runs next: its bytes at CS:RIP through the guest's page tables. Returns how many. */
-unsigned x86_code_bytes(const struct vm *vm, int vcpu_fd, const struct kvm_regs *regs,
-                        const struct kvm_sregs *sregs, uint8_t *buf, unsigned len);
+/* Reads [linear, linear + len) through the vCPU's page tables, as far as it is mapped to RAM: how
+ * many bytes. The vCPU has stopped. */
+unsigned x86_read_linear(const struct vcpu *vcpu, uint64_t linear, void *buf, unsigned len);
+
+#define X86_CALL_MAX 7 /* bytes of the longest call instruction without prefixes */
+
+/* Whether these bytes end in a call instruction. Pure. */
+bool x86_ends_in_call(const uint8_t code[X86_CALL_MAX]);
+
+/* A stack and who runs on it. */
+struct x86_stack {
+    uint64_t rip, rsp, rbp; /* rsp is aligned to `width` */
+    unsigned width;         /* bytes a slot: 8 or 4 */
+    const uint8_t *bytes;   /* from rsp up */
+    size_t len;
+    bool (*follows_call)(void *opaque, uint64_t address);
+    void *opaque;
+};
+
+/*
+ * Return addresses on the stack, innermost first: along the chain of frame pointers if there is
+ * one, and by a look at each slot where there is none or where it breaks off. How many. Pure.
+ */
+unsigned x86_walk_stack(const struct x86_stack *stack, struct arch_frame *frame, unsigned max);
 
 #endif
