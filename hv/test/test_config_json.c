@@ -59,6 +59,8 @@ START_TEST(every_option_survives_the_round_trip)
     ROUND_TRIP("-m16777216B", "--console-limit=4097B", "--timeout=1ms");
     ROUND_TRIP("-m16388K", "--console-limit=0", "--timeout=0");
     ROUND_TRIP("-m8T", "-c254", "--timeout=8760h");
+    ROUND_TRIP("--first-byte-timeout=1ms", "--boot-timeout=90", "--silence-timeout=2m",
+               "--symbols=/boot/System.map, old");
     ROUND_TRIP("--entry=linux32", "--hugepages=1G", "--mode=pv", "--coalesce=off", "-v");
     ROUND_TRIP("--entry=multiboot", "--hugepages=2M", "--coalesce=on");
     ROUND_TRIP("--name=a.b-c_D9", "--uuid=00000000-0000-0000-0000-0000000000ff");

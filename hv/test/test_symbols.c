@@ -149,14 +149,8 @@ END_TEST
 
 START_TEST(files_of_another_form_are_refused_at_once)
 {
-    static const char *const texts[] = {"hello\n",
-                                        "\n10000 T a\n",
-                                        "10000 T",
-                                        "10000 T \n",
-                                        "10000\tT a\n",
-                                        "\x7f"
-                                        "ELF",
-                                        "MZ"};
+    static const char *const texts[] = {"hello\n",      "\n10000 T a\n", "10000 T", "10000 T \n",
+                                        "10000\tT a\n", ELFMAG,          "MZ"};
 
     for (unsigned i = 0; i < ARRAY_SIZE(texts); i++) {
         world_reset();
