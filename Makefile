@@ -14,7 +14,7 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcon
 CFLAGS  ?= -O2 -g
 SMALL   := $(if $(filter -O2,$(CFLAGS)),-Os)
 CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VERSION)"' \
-           -fno-common -fstack-protector-strong -fno-asynchronous-unwind-tables -ffunction-sections \
+           -fno-common -fstack-protector-strong -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
            -pthread -MMD -MP \
            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 # A tenth of the binary would be relocations of constant tables; packed they are nothing.
@@ -22,7 +22,7 @@ LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--gc-sections,--as-needed,-z,relro,-z
            $(if $(filter x86,$(ARCH)),-Wl$(comma)-z$(comma)pack-relative-relocs) \
            $(if $(SAN),-fsanitize=$(SAN))
 # Static: fewer pages touched and fewer files looked for when hv starts.
-LIBS    := -Wl,-Bstatic -ljansson -luring -Wl,-Bdynamic
+LIBS    := -Wl,-Bstatic -ljansson -luring -lfdt -lz -Wl,-Bdynamic
 
 SRC     := $(wildcard hv/*.c hv/command/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c devices/virtio/*.c \
            devices/block/*.c devices/fs/*.c devices/net/*.c devices/pci/*.c firmware/*.c)

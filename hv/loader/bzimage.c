@@ -52,7 +52,7 @@ struct setup {
     bool relocatable, entry64;
 };
 
-bool bzimage_match(const struct head *head)
+static bool bzimage_match(const struct head *head)
 {
     return head->len >= HEADER_MAGIC + 4 && load_le16(head->data + BOOT_FLAG) == 0xaa55 &&
            memcmp(head->data + HEADER_MAGIC, "HdrS", 4) == 0;
@@ -218,7 +218,7 @@ static void fill_kernel(struct kernel *kernel, const struct setup *s, const stru
     memcpy(kernel->setup_header, head->data + SETUP_SECTS, kernel->setup_header_len);
 }
 
-int bzimage_plan(struct plan *plan, const struct head *head)
+static int bzimage_plan(struct plan *plan, const struct head *head)
 {
     const struct image *img = plan->req->image;
     struct setup s = {0};
@@ -242,3 +242,5 @@ int bzimage_plan(struct plan *plan, const struct head *head)
     store_le32(plan->kernel.setup_header + (CODE32_START - SETUP_SECTS), (uint32_t)seg.gpa);
     return 0;
 }
+
+const struct kernel_format kernel_bzimage = {bzimage_match, bzimage_plan};

@@ -36,7 +36,7 @@ static const char *machine_name(unsigned machine)
     return "another machine's";
 }
 
-bool elf_match(const struct head *head)
+static bool elf_match(const struct head *head)
 {
     return head->len >= SELFMAG && memcmp(head->data, ELFMAG, SELFMAG) == 0;
 }
@@ -283,7 +283,7 @@ static int plan_linux64(struct plan *plan, const struct elf *elf)
     return err ? err : set_entry(plan, BOOT_LINUX64, physical_entry(plan, elf));
 }
 
-int elf_plan(struct plan *plan, const struct head *head)
+static int elf_plan(struct plan *plan, const struct head *head)
 {
     const struct image *img = plan->req->image;
     struct multiboot_header multiboot;
@@ -310,3 +310,5 @@ int elf_plan(struct plan *plan, const struct head *head)
         return plan_linux64(plan, &elf);
     return no_entry(plan, &elf);
 }
+
+const struct kernel_format kernel_elf = {elf_match, elf_plan};

@@ -96,7 +96,7 @@ int initrd_load(const struct kernel_request *req, const struct kernel *kernel,
                           .avoid = kernel->low,
                           .avoid_end = kernel->high,
                           .align = PAGE,
-                          .min = LOWEST,
+                          .min = kernel->initrd_min > LOWEST ? kernel->initrd_min : LOWEST,
                           .limit = kernel->initrd_max + 1};
     uint64_t at;
     int err;

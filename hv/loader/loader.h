@@ -31,14 +31,15 @@ void image_close(struct image *img);
 int image_read(const struct image *img, uint64_t offset, void *buf, size_t len);
 
 enum boot_protocol {
-    BOOT_AUTO,     /* as a wish only: the loader chooses */
-    BOOT_LINUX64,  /* Linux boot protocol, 64-bit entry (boot.rst, "64-bit BOOT PROTOCOL") */
-    BOOT_LINUX32,  /* the same, 32-bit entry */
-    BOOT_PVH,      /* Xen PVH start_info, 32-bit entry */
-    BOOT_MULTIBOOT /* Multiboot 0.6.96, 32-bit entry */
+    BOOT_AUTO,      /* as a wish only: the loader chooses */
+    BOOT_LINUX64,   /* Linux boot protocol, 64-bit entry (boot.rst, "64-bit BOOT PROTOCOL") */
+    BOOT_LINUX32,   /* the same, 32-bit entry */
+    BOOT_PVH,       /* Xen PVH start_info, 32-bit entry */
+    BOOT_MULTIBOOT, /* Multiboot 0.6.96, 32-bit entry */
+    BOOT_ARM64      /* Linux on arm64 (booting.rst); never a wish, for there is no other */
 };
 
-/* "linux64", "linux32", "pvh", "multiboot", "auto". */
+/* "linux64", "linux32", "pvh", "multiboot", "arm64", "auto". */
 const char *boot_protocol_name(enum boot_protocol protocol);
 
 /* Guest-physical ranges that hv itself fills; a kernel or initrd must not touch them. */
@@ -51,30 +52,38 @@ struct reserved_range {
 
 struct kernel {
     enum boot_protocol protocol; /* never BOOT_AUTO */
-    const char *format;          /* "bzImage", "ELF", "flat"; static */
+    const char *format;          /* "bzImage", "ELF", "flat", "Image"; static */
     uint64_t entry;              /* GPA of the first instruction */
     uint64_t low, high;          /* footprint [low, high) in GPA, bss and init_size included */
+    uint64_t initrd_min;         /* the initrd lies at this GPA or above; 0: anywhere */
     uint64_t initrd_max;         /* the initrd's last byte may lie at this GPA, no higher */
     uint32_t cmdline_max;        /* bytes without the NUL */
+    uint32_t page_size;          /* Image only: of the kernel's pages, in bytes; 0: not known */
 
     /* bzImage only: file bytes 0x1f1.. as they must be copied into boot_params (boot.rst). */
     uint8_t setup_header[SETUP_HEADER_MAX];
     size_t setup_header_len; /* 0: no setup header in the file */
 };
 
+/* What an architecture boots (formats.c). hv/arch/<arch>/ names one; the linker drops the other's
+ * loaders. */
+struct kernel_formats;
+extern const struct kernel_formats kernels_x86, kernels_arm64;
+
 struct kernel_request {
     const struct image *image;
     const struct gmem *mem;
+    const struct kernel_formats *formats;
     enum boot_protocol wish; /* BOOT_AUTO, or the one entry that the user insists on */
     const struct reserved_range *reserved;
     unsigned reserved_count;
 };
 
 /*
- * Recognises the format by its magic (bzImage, ELF, a flat image with a Multiboot header), picks
- * the entry (PVH note, then a Multiboot header, then the Linux 64-bit entry for ELF; 64-bit before
- * 32-bit for bzImage) and loads it. Guest memory must be fresh: bss is taken to be zero already,
- * which spares touching its pages. On failure of a check nothing has been written.
+ * Recognises the format by its magic, picks the entry (PVH note, then a Multiboot header, then the
+ * Linux 64-bit entry for ELF; 64-bit before 32-bit for bzImage) and loads it. Guest memory must be
+ * fresh: bss is taken to be zero already, which spares touching its pages. On failure of a check
+ * nothing has been written, but for a compressed file that turns out to be damaged.
  * -ENOEXEC: not a kernel we know, or damaged. -ENOMEM: does not fit in guest memory.
  */
 int kernel_load(const struct kernel_request *req, struct kernel *out);
@@ -86,10 +95,21 @@ struct initrd {
 /*
  * Loads `count` files one after the other (each padded to 4 bytes, as the kernel's unpacker wants
  * between cpio archives) as high as kernel->initrd_max and RAM allow, page aligned, clear of the
- * kernel and of the reserved ranges.
+ * kernel and of the reserved ranges. On arm64 that is within 32 GiB from the GiB the kernel lies in
+ * (booting.rst, 2).
  */
 int initrd_load(const struct kernel_request *req, const struct kernel *kernel,
                 const char *const *paths, unsigned count, struct initrd *out);
+
+/*
+ * A place for the device tree of `size` bytes that keeps booting.rst's rules (2): above the kernel,
+ * within 512 MiB of where its memory starts, which kernels before Linux 4.2 want, and not across a
+ * multiple of 2 MiB; clear of the initrd and of the reserved ranges. -ENOMEM, logged: there is
+ * none, or more than 2 MiB are asked for. Writes nothing.
+ */
+#define DTB_MAX_BYTES (UINT64_C(2) << 20)
+int dtb_place(const struct kernel_request *req, const struct kernel *kernel,
+              const struct initrd *initrd, uint64_t size, uint64_t *gpa);
 
 struct boot_module {
     uint64_t gpa, size;  /* bytes */

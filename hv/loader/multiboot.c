@@ -121,3 +121,34 @@ int multiboot_plan(struct plan *plan, const struct multiboot_header *header)
     plan->kernel.entry = header->entry_addr;
     return 0;
 }
+
+static bool flat_match(const struct head *head)
+{
+    struct multiboot_header header;
+
+    return multiboot_find(head, &header);
+}
+
+static int flat_plan(struct plan *plan, const struct head *head)
+{
+    const char *path = plan->req->image->path;
+    struct multiboot_header header;
+
+    multiboot_find(head, &header); /* or it would not have matched */
+    if (!multiboot_has_addresses(&header)) {
+        log_error("%s: has a Multiboot header but is no ELF file, and the header gives no load "
+                  "addresses; use the ELF file it was made from",
+                  path);
+        return -ENOEXEC;
+    }
+    if (plan->req->wish != BOOT_AUTO && plan->req->wish != BOOT_MULTIBOOT) {
+        log_error("%s: is a flat Multiboot image, it has no %s entry; leave out --entry", path,
+                  boot_protocol_name(plan->req->wish));
+        return -ENOEXEC;
+    }
+    plan->kernel.format = "flat";
+    return multiboot_plan(plan, &header);
+}
+
+/* A file that is neither ELF nor bzImage may still carry a Multiboot header with addresses. */
+const struct kernel_format kernel_flat = {flat_match, flat_plan};

@@ -19,15 +19,16 @@
 
 int report_no_room(const struct gmem *mem, const char *path, const char *what, uint64_t end)
 {
-    uint64_t have = gmem_total(mem), want = 0;
+    uint64_t have = gmem_total(mem), want = 0, base = mem->count ? mem->region[0].gpa : 0;
+    uint64_t used = end - base; /* of RAM, which begins at 0 on x86 only */
 
     /* A suggestion is only made where following it is certain to help. */
-    if (end <= SURE_RAM_END - ROOM_STEP)
-        want = align_up(end + MIB, ROOM_STEP);
+    if (end >= base && used <= SURE_RAM_END - ROOM_STEP)
+        want = align_up(used + MIB, ROOM_STEP);
     if (want > have)
         log_error("%s: %s needs memory up to %" PRIu64 " MiB, the guest has %" PRIu64
                   " MiB; try -m %" PRIu64,
-                  path, what, align_up(end, MIB) / MIB, have / MIB, want / MIB);
+                  path, what, align_up(used, MIB) / MIB, have / MIB, want / MIB);
     else
         log_error("%s: %s does not fit in guest memory (it would end at 0x%" PRIx64
                   ", the guest has %" PRIu64 " MiB)",
@@ -133,6 +134,8 @@ bool plan_has_code(const struct plan *plan, uint64_t gpa)
 /* One pread a segment: the page cache is copied once, to where the guest will use it. */
 int plan_load(const struct plan *plan)
 {
+    if (plan->load)
+        return plan->load(plan);
     for (unsigned i = 0; i < plan->count; i++) {
         const struct segment *s = &plan->segment[i];
         int err = image_load(plan->req->image, plan->req->mem, s->gpa, s->offset, s->file_size);

@@ -31,6 +31,25 @@ struct plan {
     struct kernel kernel; /* low == high: no segment yet */
     struct segment segment[PLAN_MAX_SEGMENTS];
     unsigned count;
+    uint64_t least; /* Image only: bytes that the kernel's own header says the file has */
+
+    /* Fills the segments; NULL: they are read from the file as they are. */
+    int (*load)(const struct plan *plan);
+    uint64_t packed, packed_size; /* for `load`: the compressed bytes in the file */
+};
+
+struct kernel_format {
+    bool (*match)(const struct head *head);
+    int (*plan)(struct plan *plan, const struct head *head); /* all of it, entry included */
+};
+
+extern const struct kernel_format kernel_elf, kernel_bzimage, kernel_flat; /* x86 */
+extern const struct kernel_format kernel_image, kernel_image_gzip;         /* arm64 */
+
+struct kernel_formats {
+    const char *guests;                        /* for messages: "x86-64" */
+    const char *wanted;                        /* likewise: what to give instead */
+    const struct kernel_format *const *format; /* NULL-ended; the first that matches decides */
 };
 
 /*
@@ -42,7 +61,7 @@ int plan_add(struct plan *plan, const char *what, const struct segment *seg);
 /* True when `gpa` is a byte that comes out of the file (in bss there is no code yet). */
 bool plan_has_code(const struct plan *plan, uint64_t gpa);
 
-/* Reads all segments into guest memory. */
+/* Reads all segments into guest memory, or has them unpacked there. */
 int plan_load(const struct plan *plan);
 
 /* Reads file bytes into guest memory that has been checked to be RAM. */
@@ -69,13 +88,6 @@ struct place {
 bool place_low(const struct place *place, uint64_t *gpa);
 bool place_high(const struct place *place, uint64_t *gpa);
 
-/* The formats. Each returns with a whole plan, entry included. */
-bool bzimage_match(const struct head *head);
-int bzimage_plan(struct plan *plan, const struct head *head);
-
-bool elf_match(const struct head *head);
-int elf_plan(struct plan *plan, const struct head *head);
-
 /* Multiboot 0.6.96, section 3.1. Only parsed, nothing checked yet. */
 struct multiboot_header {
     uint32_t offset; /* of the header in the file */
@@ -94,7 +106,15 @@ int multiboot_accept(struct plan *plan, const struct multiboot_header *header);
 /* Plans from the address fields. */
 int multiboot_plan(struct plan *plan, const struct multiboot_header *header);
 
+/* arm64's Image, whose first bytes may come out of a compressed file: `have` bytes can be read as
+ * they are, UINT64_MAX: nobody knows before they are unpacked. */
+bool image_match(const struct head *head);
+int image_plan(struct plan *plan, const struct head *head, uint64_t have);
+
+/* Logs that the file is cut short, and returns -ENOEXEC, when it has less than the Image needs. */
+int image_check_least(const struct plan *plan, uint64_t have);
+
 /* Logs what the file seems to be and what to do about it; returns -ENOEXEC. */
-int report_unknown(const char *path, const struct head *head);
+int report_unknown(const struct kernel_request *req, const struct head *head);
 
 #endif

@@ -9,15 +9,26 @@
 #include "devices/core/util.h"
 #include "hv/loader/plan.h"
 
-/* In this order: an arm64 kernel with an EFI stub starts with "MZ" as well. */
+/* Kernels of other machines. In this order: an x86 kernel with an EFI stub starts with "MZ" as
+ * well, so these are looked at before anything else. */
+static const struct {
+    size_t offset;
+    const char *magic;
+    size_t len;
+    const char *is;
+} machines[] = {
+    {0x38, "ARM\x64", 4, "an arm64 kernel"},
+    {0x38, "RSC\x05", 4, "a RISC-V kernel"},
+    {0x202, "HdrS", 4, "an x86 kernel (bzImage)"},
+};
+
 static const struct {
     size_t offset;
     const char *magic;
     size_t len;
     const char *is; /* and what to do */
 } kinds[] = {
-    {0x38, "ARM\x64", 4, "is an arm64 kernel; this hv runs x86-64 guests"},
-    {0x38, "RSC\x05", 4, "is a RISC-V kernel; this hv runs x86-64 guests"},
+    {0, "\177ELF", 4, "is an ELF file, which this hv does not boot; give the kernel's Image"},
     {0, "\x1f\x8b", 2, "is gzip-compressed; unpack it first (gzip -dc FILE > KERNEL)"},
     {0,
      "\xfd"
@@ -32,19 +43,31 @@ static const struct {
     {0, "0707", 4, "is a cpio archive, an initrd perhaps (-i), not a kernel"},
     {0, "QFI\xfb", 4, "is a qcow2 disk image, not a kernel"},
     {0, "!<arch>", 7, "is a Debian package or an archive; take the kernel out of it (dpkg -x)"},
-    {0, "MZ", 2, "is an EFI program without a Linux setup header; give the bzImage inside"},
+    {0, "MZ", 2, "is an EFI program without a kernel's header; give the kernel inside"},
 };
 
-int report_unknown(const char *path, const struct head *head)
+static bool has_magic(const struct head *head, size_t offset, const char *magic, size_t len)
 {
+    return range_fits(offset, len, head->len) && memcmp(head->data + offset, magic, len) == 0;
+}
+
+int report_unknown(const struct kernel_request *req, const struct head *head)
+{
+    const char *path = req->image->path;
+
+    for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+        if (has_magic(head, machines[i].offset, machines[i].magic, machines[i].len)) {
+            log_error("%s: is %s; this hv runs %s guests", path, machines[i].is,
+                      req->formats->guests);
+            return -ENOEXEC;
+        }
+    }
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (range_fits(kinds[i].offset, kinds[i].len, head->len) &&
-            memcmp(head->data + kinds[i].offset, kinds[i].magic, kinds[i].len) == 0) {
+        if (has_magic(head, kinds[i].offset, kinds[i].magic, kinds[i].len)) {
             log_error("%s: %s", path, kinds[i].is);
             return -ENOEXEC;
         }
     }
-    log_error("%s: is no kernel hv knows; give a bzImage, an ELF vmlinux or a Multiboot image",
-              path);
+    log_error("%s: is no kernel hv knows; give %s", path, req->formats->wanted);
     return -ENOEXEC;
 }

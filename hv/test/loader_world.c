@@ -66,7 +66,8 @@ void world_reset(void)
     while (fd_count > 0)
         close(fds[--fd_count]);
     world_ram(LOW_BYTES, 0);
-    world.req = (struct kernel_request){.image = &world.image, .mem = &world.mem};
+    world.req =
+        (struct kernel_request){.image = &world.image, .mem = &world.mem, .formats = &kernels_x86};
     world.errors = world.warnings = 0;
     world.line[0] = '\0';
     log_set_sink(keep_line, NULL);

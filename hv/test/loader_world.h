@@ -17,7 +17,7 @@
 
 struct world {
     struct gmem mem;
-    struct kernel_request req; /* image and mem set, everything else zero */
+    struct kernel_request req; /* image, mem and x86 formats set, the rest zero */
     struct image image;
     unsigned errors, warnings;
     char line[1024]; /* the last one logged */

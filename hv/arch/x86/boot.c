@@ -301,6 +301,7 @@ int arch_load(struct vm *vm)
     struct boot b = {.vm = vm,
                      .request = {.image = &image,
                                  .mem = &vm->ram.guest,
+                                 .formats = &kernels_x86,
                                  .wish = vm->config->entry,
                                  .reserved = reserved,
                                  .reserved_count = ARRAY_SIZE(reserved)}};

@@ -79,6 +79,7 @@ void x86_entry_state(const struct kernel *kernel, uint64_t info_gpa, struct x86_
         entry->regs.rbx = info_gpa;
         break;
     case BOOT_AUTO:
+    case BOOT_ARM64: /* no loader of this architecture says so */
         break;
     }
 }
