@@ -66,6 +66,7 @@ struct vm_config {
     char *virtio;         /* --virtio; NULL: not given */
     bool coalesce;        /* --coalesce on|off: batch serial output in the kernel */
     bool print_config;    /* --print-config */
+    char *dump_dtb;       /* --dump-dtb; NULL: none */
     bool verbose;         /* -v */
     uint64_t given;       /* a bit for each row of the option table that was set by the user */
 };

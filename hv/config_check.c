@@ -55,6 +55,13 @@ int check_set_reg(const char *text, struct why *why)
     return why_set(why, "not NAME=VALUE with a register of this machine (like rip=0x100000)");
 }
 
+int check_dump_dtb(const char *text, struct why *why)
+{
+    if (!arch_has_device_tree)
+        return why_set(why, "a machine of this architecture has no device tree");
+    return check_not_empty(text, why);
+}
+
 /* Version 4 (RFC 4122, section 4.4). Uniqueness is all that is asked of it, so a kernel that has no
  * random bytes yet may not hold up the start. */
 static void make_uuid(uint8_t uuid[16])

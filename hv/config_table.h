@@ -108,6 +108,7 @@ int check_not_empty(const char *text, struct why *why);
 int check_cmdline(const char *text, struct why *why);
 int check_name(const char *text, struct why *why);
 int check_set_reg(const char *text, struct why *why);
+int check_dump_dtb(const char *text, struct why *why);
 int check_disk(const char *text, struct why *why);
 int check_net(const char *text, struct why *why);
 int check_rng(const char *text, struct why *why);

@@ -45,6 +45,16 @@ int arch_irqchip_create(struct vm *vm);
 /* Loads kernel, initrds, command line and firmware tables into guest memory. */
 int arch_load(struct vm *vm);
 
+/* Whether guests here find their machine described by a device tree. */
+extern const bool arch_has_device_tree;
+
+/*
+ * The device tree that the guest of a machine gets which vm_create has built, *len bytes of it, for
+ * --dump-dtb. Borrowed from guest memory: to be read before a vCPU runs. Never called, and NULL,
+ * where there are no such trees.
+ */
+const void *arch_device_tree(const struct vm *vm, size_t *len);
+
 /* Registers of one vCPU at power-on; vCPU 0 is set to the kernel's entry. */
 int arch_vcpu_init(struct vcpu *vcpu);
 

@@ -295,6 +295,16 @@ static int load_files(struct boot *b, struct kernel *kernel)
     return 0;
 }
 
+/* Guests here find ACPI tables. */
+const bool arch_has_device_tree = false;
+
+const void *arch_device_tree(const struct vm *vm, size_t *len)
+{
+    (void)vm;
+    *len = 0;
+    return NULL;
+}
+
 int arch_load(struct vm *vm)
 {
     struct image image;
