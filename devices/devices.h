@@ -8,7 +8,9 @@
 #include "devices/core/dev.h"
 
 int uart16550_create(const struct dev_env *env, struct dev **out);
+int pl011_create(const struct dev_env *env, struct dev **out);
 int rtc_create(const struct dev_env *env, struct dev **out);
+int pl031_create(const struct dev_env *env, struct dev **out);
 int i8042_create(const struct dev_env *env, struct dev **out);
 int debugexit_create(const struct dev_env *env, struct dev **out);
 int debugcon_create(const struct dev_env *env, struct dev **out);

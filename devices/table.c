@@ -8,64 +8,91 @@
 #include "devices/net/net.h"
 #include "devices/virtio/models.h"
 
-/* Columns of a place: bus, base, size, interrupt line, output bytes that may come in batches. */
+static const struct device_type uart16550 = {
+    .name = "uart16550",
+    .help = "serial port (16550A), the console",
+    .modes = MODE_PV,
+    .create = uart16550_create,
+};
+
+static const struct device_type pl011 = {
+    .name = "pl011",
+    .help = "serial port (PL011), the console",
+    .modes = MODE_PV,
+    .create = pl011_create,
+};
+
+static const struct device_type debugcon = {
+    .name = "debugcon",
+    .help = "debug console: bytes written to port 0xe9 appear on the console",
+    .modes = MODE_PV,
+    .create = debugcon_create,
+};
+
+static const struct device_type rtc = {
+    .name = "rtc",
+    .help = "real-time clock and CMOS memory (MC146818) with the host's time in UTC",
+    .modes = MODE_PV,
+    .create = rtc_create,
+};
+
+static const struct device_type pl031 = {
+    .name = "pl031",
+    .help = "real-time clock (PL031) with the host's time in UTC",
+    .modes = MODE_PV,
+    .create = pl031_create,
+};
+
+static const struct device_type i8042 = {
+    .name = "i8042",
+    .help = "the keyboard controller's reset line: 0xfe to port 0x64",
+    .modes = MODE_PV,
+    .create = i8042_create,
+};
+
+static const struct device_type debugexit = {
+    .name = "debugexit",
+    .help = "debug exit: a value written to port 0xf4 ends the run with that status",
+    .modes = MODE_PV,
+    .create = debugexit_create,
+};
+
+static const struct device_type pvpanic = {
+    .name = "pvpanic",
+    .help = "panic notifier at port 0x505",
+    .modes = MODE_PV,
+    .create = pvpanic_create,
+};
+
+static const struct device_type acpi_power = {
+    .name = "acpi-power",
+    .help = "ACPI power-off, reset register and power button",
+    .modes = MODE_PV,
+    .create = acpi_power_create,
+};
+
 /*
+ * Columns of a place: bus, base, size, interrupt line, output bytes that may come in batches.
+ *
  * The order is that of creation, and the reverse of teardown. Only the serial port's transmit
  * register may be written late: nothing else about the machine depends on when a letter is printed.
  */
-const struct device_type device_types[] = {
-    {
-        .name = "uart16550",
-        .help = "serial port (16550A), the console",
-        .modes = MODE_PV,
-        .create = uart16550_create,
-        .place[DEVICE_X86] = {DEVICE_PORT, 0x3f8, 8, 4, 1},
-    },
-    {
-        .name = "debugcon",
-        .help = "debug console: bytes written to port 0xe9 appear on the console",
-        .modes = MODE_PV,
-        .create = debugcon_create,
-        .place[DEVICE_X86] = {DEVICE_PORT, 0xe9, 1, -1, 0},
-    },
-    {
-        .name = "rtc",
-        .help = "real-time clock and CMOS memory (MC146818) with the host's time in UTC",
-        .modes = MODE_PV,
-        .create = rtc_create,
-        .place[DEVICE_X86] = {DEVICE_PORT, 0x70, 2, -1, 0},
-    },
-    {
-        .name = "i8042",
-        .help = "the keyboard controller's reset line: 0xfe to port 0x64",
-        .modes = MODE_PV,
-        .create = i8042_create,
-        .place[DEVICE_X86] = {DEVICE_PORT, 0x64, 1, -1, 0},
-    },
-    {
-        .name = "debugexit",
-        .help = "debug exit: a value written to port 0xf4 ends the run with that status",
-        .modes = MODE_PV,
-        .create = debugexit_create,
-        .place[DEVICE_X86] = {DEVICE_PORT, 0xf4, 4, -1, 0},
-    },
-    {
-        .name = "pvpanic",
-        .help = "panic notifier at port 0x505",
-        .modes = MODE_PV,
-        .create = pvpanic_create,
-        .place[DEVICE_X86] = {DEVICE_PORT, 0x505, 1, -1, 0},
-    },
-    {
-        .name = "acpi-power",
-        .help = "ACPI power-off, reset register and power button",
-        .modes = MODE_PV,
-        .create = acpi_power_create,
-        .place[DEVICE_X86] = {DEVICE_PORT, 0x600, 8, 9, 0},
-    },
+static const struct device_row x86_rows[] = {
+    {&uart16550, {DEVICE_PORT, 0x3f8, 8, 4, 1}},  {&debugcon, {DEVICE_PORT, 0xe9, 1, -1, 0}},
+    {&rtc, {DEVICE_PORT, 0x70, 2, -1, 0}},        {&i8042, {DEVICE_PORT, 0x64, 1, -1, 0}},
+    {&debugexit, {DEVICE_PORT, 0xf4, 4, -1, 0}},  {&pvpanic, {DEVICE_PORT, 0x505, 1, -1, 0}},
+    {&acpi_power, {DEVICE_PORT, 0x600, 8, 9, 0}},
 };
 
-const unsigned device_type_count = ARRAY_SIZE(device_types);
+const struct device_table devices_x86 = {x86_rows, ARRAY_SIZE(x86_rows)};
+
+/* Where most arm64 virtual machines have them; the device tree says so anyway. */
+static const struct device_row arm64_rows[] = {
+    {&pl011, {DEVICE_MMIO, 0x9000000, 0x1000, 1, 4}},
+    {&pl031, {DEVICE_MMIO, 0x9010000, 0x1000, 2, 0}},
+};
+
+const struct device_table devices_arm64 = {arm64_rows, ARRAY_SIZE(arm64_rows)};
 
 /* In the order in which a machine's devices are numbered. */
 const struct virtio_type virtio_types[] = {

@@ -1,6 +1,7 @@
 /*
- * The one device table. Start-up, help, reset, save, load and teardown all walk it, in this order;
- * teardown in reverse. Adding a device is one file, one row here and its tests.
+ * The one device table: what devices there are, and for each architecture which of them it has and
+ * where. Start-up, help, reset, save, load and teardown all walk it, in this order; teardown in
+ * reverse. Adding a device is one file, one type and one row in table.c, and its tests.
  */
 #ifndef HV_DEVICES_TABLE_H
 #define HV_DEVICES_TABLE_H
@@ -12,15 +13,12 @@
 /* Which kinds of machine (--mode) have the device. */
 enum { MODE_PV = 1 << 0 };
 
-/* The architectures a row can be placed on; an index, so that no row needs an #ifdef. */
-enum device_arch { DEVICE_X86, DEVICE_ARM64, DEVICE_ARCH_COUNT };
-
-enum device_bus { DEVICE_ABSENT, DEVICE_PORT, DEVICE_MMIO };
+enum device_bus { DEVICE_PORT, DEVICE_MMIO };
 
 struct device_place {
-    enum device_bus bus; /* DEVICE_ABSENT: this architecture has no such device */
+    enum device_bus bus;
     uint64_t base, size; /* addresses on that bus */
-    int gsi;             /* interrupt line, or -1 */
+    int gsi;             /* interrupt line, or -1; on arm64 the number of the SPI, 0 up */
     unsigned batched;    /* bytes at the base whose writes may reach the device late and in batches:
                             output registers; 0: none */
 };
@@ -30,11 +28,21 @@ struct device_type {
     const char *help; /* one line */
     unsigned modes;   /* MODE_* */
     int (*create)(const struct dev_env *env, struct dev **out); /* 0 or -errno */
-    struct device_place place[DEVICE_ARCH_COUNT];
 };
 
-extern const struct device_type device_types[];
-extern const unsigned device_type_count;
+struct device_row {
+    const struct device_type *type;
+    struct device_place place;
+};
+
+/* The devices of one architecture. The linker drops the tables of the others, and with them the
+ * devices that only they have: no row needs an #ifdef. */
+struct device_table {
+    const struct device_row *row;
+    unsigned count;
+};
+
+extern const struct device_table devices_x86, devices_arm64;
 
 struct loop;
 struct params;

@@ -118,14 +118,12 @@ static void print_devices(FILE *out)
     char place[80];
 
     fputs("Devices, where the guest finds them, and the modes that have them:\n\n", out);
-    for (unsigned i = 0; i < device_type_count; i++) {
-        const struct device_type *type = &device_types[i];
+    for (unsigned i = 0; i < arch_devices->count; i++) {
+        const struct device_row *row = &arch_devices->row[i];
 
-        if (type->place[arch_devices].bus == DEVICE_ABSENT)
-            continue;
-        fprintf(out, "  %-12s %-26s %s", type->name,
-                place_text(&type->place[arch_devices], place, sizeof(place)), type->help);
-        print_device_modes(out, type->modes);
+        fprintf(out, "  %-12s %-26s %s", row->type->name,
+                place_text(&row->place, place, sizeof(place)), row->type->help);
+        print_device_modes(out, row->type->modes);
     }
     print_virtio_devices(out);
 }

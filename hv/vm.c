@@ -214,9 +214,10 @@ const struct vm_device *vm_find_device(const struct vm *vm, const char *name)
 }
 
 /* Makes one device of the table and puts it on its bus. */
-static int add_device(struct vm *vm, const struct device_type *type)
+static int add_device(struct vm *vm, const struct device_row *row)
 {
-    const struct device_place *place = &type->place[arch_devices];
+    const struct device_type *type = row->type;
+    const struct device_place *place = &row->place;
     struct vm_device *d = &vm->device[vm->device_count];
     struct bus *bus = place->bus == DEVICE_PORT ? &vm->port : &vm->mmio;
     struct dev_env env = {.mem = &vm->ram.guest,
@@ -225,7 +226,7 @@ static int add_device(struct vm *vm, const struct device_type *type)
                           .sink = {guest_event, vm}};
     int err;
 
-    if (place->bus == DEVICE_ABSENT || !(type->modes & vm->config->mode->devices))
+    if (!(type->modes & vm->config->mode->devices))
         return 0;
     if (vm->device_count == VM_MAX_DEVICES)
         return -ENOSPC;
@@ -246,10 +247,10 @@ static int create_devices(struct vm *vm)
 
     vm->port.name = "port";
     vm->mmio.name = "mmio";
-    for (unsigned i = 0; i < device_type_count; i++) {
-        err = add_device(vm, &device_types[i]);
+    for (unsigned i = 0; i < arch_devices->count; i++) {
+        err = add_device(vm, &arch_devices->row[i]);
         if (err) {
-            log_error("device %s: %s", device_types[i].name, strerror(-err));
+            log_error("device %s: %s", arch_devices->row[i].type->name, strerror(-err));
             return err;
         }
     }

@@ -19,8 +19,8 @@ struct kvm;
 struct vm;
 struct vcpu;
 
-/* The column of the device table that places devices on this architecture. */
-extern const enum device_arch arch_devices;
+/* This architecture's devices (devices/table.h). */
+extern const struct device_table *const arch_devices;
 
 /* The guest-physical range that RAM leaves free for devices. */
 extern const uint64_t arch_hole, arch_hole_end;

@@ -111,9 +111,9 @@ static void make_map(struct boot *b)
 /* Where the device table has put a device, as the ACPI tables want to know it. */
 static struct acpi_port_device acpi_place(const struct vm *vm, const char *name)
 {
-    for (unsigned i = 0; i < device_type_count; i++) {
-        const struct device_type *type = &device_types[i];
-        const struct device_place *place = &type->place[DEVICE_X86];
+    for (unsigned i = 0; i < devices_x86.count; i++) {
+        const struct device_type *type = devices_x86.row[i].type;
+        const struct device_place *place = &devices_x86.row[i].place;
 
         if (strcmp(type->name, name) == 0 && type->modes & vm->config->mode->devices)
             return (struct acpi_port_device){(uint16_t)place->base, (uint8_t)place->size,

@@ -11,7 +11,7 @@
 #include "hv/kvm.h"
 #include "hv/vm.h"
 
-const enum device_arch arch_devices = DEVICE_X86;
+const struct device_table *const arch_devices = &devices_x86;
 const uint64_t arch_hole = LAYOUT_HOLE;
 const uint64_t arch_hole_end = LAYOUT_HOLE_END;
 
