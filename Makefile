@@ -17,6 +17,7 @@ CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VE
            -fno-common -fstack-protector-strong -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
            -pthread -MMD -MP \
            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+# Sections for data, too: what only another architecture's tables point at is dropped.
 # A tenth of the binary would be relocations of constant tables; packed they are nothing.
 LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--gc-sections,--as-needed,-z,relro,-z,noexecstack \
            $(if $(filter x86,$(ARCH)),-Wl$(comma)-z$(comma)pack-relative-relocs) \

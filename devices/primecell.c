@@ -3,8 +3,8 @@
 
 #include "devices/core/util.h"
 
-#define ID_FIRST 0xfe0 /* four bytes of the peripheral's, four of the PrimeCell's, one a register  \
-                        */
+/* Eight bytes, one a register: the peripheral's, then the PrimeCell's. */
+#define ID_FIRST 0xfe0
 
 static uint32_t id_register(uint64_t offset, uint32_t part)
 {

@@ -12,6 +12,7 @@ check: deps
 	    'hv/test/bad-input $(B)/hv' \
 	    'firmware/test/acpi-tables $(TB)/firmware/test/test_acpi' \
 	    'firmware/test/smbios-tables $(TB)/firmware/test/test_smbios' \
+	    'firmware/test/fdt-trees $(TB)/firmware/test/test_fdt' \
 	    $(if $(SAN),,'scripts/lint' 'scripts/test-build' 'scripts/test-variants') \
 	    'guest-tests/bench/test-baseline' \
 	    'guest-tests/testbed/selftest' \
@@ -81,7 +82,7 @@ build/fuzz/obj/%.o: %.c
 build/fuzz/libfuzzed.a: $(FUZZ_LIB)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 build/fuzz/loader: build/fuzz/obj/hv/fuzz/loader.o build/fuzz/libfuzzed.a
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^ -luring
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^ -luring -lz
 $(FUZZ_DEVICES:%=build/fuzz/%): build/fuzz/%: build/fuzz/obj/devices/fuzz/%.o \
 		build/fuzz/obj/devices/fuzz/machine.o build/fuzz/obj/devices/fuzz/transport.o devices/fuzz/entry.c build/fuzz/libfuzzed.a
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* -o $@ $^ -luring
