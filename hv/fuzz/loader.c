@@ -1,7 +1,7 @@
 /*
- * libFuzzer target for kernel_load: the input is the kernel file, its last byte the wished entry.
- * `make fuzz T=60` builds and runs it. Good seeds are real kernels cut short, and small Multiboot
- * images, in build/fuzz/corpus/loader.
+ * libFuzzer target for kernel_load: the input is the kernel file, its last byte the wished entry
+ * or, from 0x80 up, that an arm64 machine is to boot it. `make fuzz T=60` builds and runs it. Good
+ * seeds are real kernels cut short, and small Multiboot images, in build/fuzz/corpus/loader.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -55,7 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (ftruncate(fd, 0) || pwrite(fd, data, size, 0) != (ssize_t)size)
         abort();
     img.fd = fd;
-    req.wish = (enum boot_protocol)(data[size - 1] % (BOOT_MULTIBOOT + 1));
+    if (data[size - 1] < 0x80)
+        req.wish = (enum boot_protocol)(data[size - 1] % (BOOT_MULTIBOOT + 1));
+    req.formats = data[size - 1] < 0x80 ? &kernels_x86 : &kernels_arm64;
     lines = 0;
     err = kernel_load(&req, &kernel);
     /* One line for each refusal, none for success; and what is promised of a good kernel. */

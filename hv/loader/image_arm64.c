@@ -32,7 +32,7 @@
 
 bool image_match(const struct head *head)
 {
-    return head->len >= HEADER_BYTES && memcmp(head->data + MAGIC, "ARM\x64", 4) == 0;
+    return head->len >= PE_OFFSET && memcmp(head->data + MAGIC, "ARM\x64", 4) == 0;
 }
 
 /*
@@ -118,8 +118,12 @@ int image_plan(struct plan *plan, const struct head *head, uint64_t have)
     uint64_t offset = load_le64(head->data + TEXT_OFFSET);
     struct segment seg = {.mem_size = load_le64(head->data + IMAGE_SIZE)};
     struct place place = {.req = req, .align = BASE_ALIGN, .limit = ADDRESS_LIMIT};
-    int err = check_header(req, head->data);
+    int err;
 
+    plan->least = HEADER_BYTES;
+    err = image_check_least(plan, head->len);
+    if (!err)
+        err = check_header(req, head->data);
     if (err)
         return err;
     plan->least = least_bytes(head);

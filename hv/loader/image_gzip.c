@@ -1,8 +1,8 @@
 /*
- * A compressed arm64 Image: Image.gz, which distributions install as vmlinuz, and an EFI "zboot"
- * kernel, which is a program that carries one (Linux' drivers/firmware/efi/libstub/zboot-header.S).
- * Unpacked by zlib straight into guest memory, never more than the kernel says it needs. Called by
- * kernel_load, main thread.
+ * A compressed arm64 Image: Image.gz, which some distributions install as vmlinuz, and an EFI
+ * "zboot" kernel, which is a program that carries one (Linux'
+ * drivers/firmware/efi/libstub/zboot-header.S). Unpacked by zlib straight into guest memory, never
+ * more than the kernel says it needs. Called by kernel_load, main thread.
  */
 #include <errno.h>
 #include <string.h>

@@ -173,3 +173,23 @@ void build_multiboot(struct blob *b, size_t at, uint32_t flags, const uint32_t a
     for (unsigned i = 0; addresses && i < 5; i++)
         blob_put(b, at + 12 + 4 * i, addresses[i], 4);
 }
+
+void build_image(struct blob *b)
+{
+    memset(b, 0, sizeof(*b));
+    blob_pattern(b, 0, IMAGE_FILE, 7);
+    blob_put(b, 8, 0, 8);                /* text_offset */
+    blob_put(b, 16, IMAGE_MEMORY, 8);    /* image_size */
+    blob_put(b, 24, 1 << 1 | 1 << 3, 8); /* flags: 4 KiB pages, anywhere in RAM */
+    blob_bytes(b, 56, "ARM\x64", 4);
+    blob_put(b, 60, IMAGE_PE, 4);
+    blob_bytes(b, IMAGE_PE, "PE\0\0", 4);
+    blob_put(b, IMAGE_PE + 6, 2, 2);    /* sections */
+    blob_put(b, IMAGE_PE + 20, 160, 2); /* bytes of the optional header */
+    for (size_t i = 0; i < 2; i++) {
+        size_t section = IMAGE_PE + 24 + 160 + 40 * i;
+
+        blob_put(b, section + 16, IMAGE_FILE / 2, 4);     /* SizeOfRawData */
+        blob_put(b, section + 20, IMAGE_FILE / 2 * i, 4); /* PointerToRawData */
+    }
+}

@@ -49,7 +49,7 @@ static void add_ram(unsigned slot, uint64_t gpa, uint64_t size)
     ck_assert_int_eq(gmem_add(&world.mem, gpa, size, base + GUARD), 0);
 }
 
-void world_ram(uint64_t low, uint64_t high)
+static void drop_ram(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(maps); i++) {
         if (maps[i].base)
@@ -57,6 +57,17 @@ void world_ram(uint64_t low, uint64_t high)
         maps[i].base = NULL;
     }
     memset(&world.mem, 0, sizeof(world.mem));
+}
+
+void world_ram_at(uint64_t start, uint64_t size)
+{
+    drop_ram();
+    add_ram(0, start, size);
+}
+
+void world_ram(uint64_t low, uint64_t high)
+{
+    drop_ram();
     add_ram(0, 0, low);
     add_ram(1, HIGH_START, high);
 }

@@ -31,6 +31,9 @@ void world_reset(void);
 /* Other sizes (page multiples): RAM at 0 and at 4 GiB (0: none). Accesses beyond are fatal. */
 void world_ram(uint64_t low, uint64_t high);
 
+/* RAM in one piece from `start` on, as arm64 machines have it. */
+void world_ram_at(uint64_t start, uint64_t size);
+
 /* Host address of guest RAM. */
 uint8_t *ram(uint64_t gpa);
 
@@ -91,6 +94,15 @@ void phdr_set(struct blob *b, unsigned i, enum phdr_field field, uint64_t value)
 
 /* Adds PT_NOTE (header 2) with a Linux-like note before the PVH one. descsz is 4 or 8. */
 void build_note(struct blob *b, uint64_t entry, unsigned descsz, unsigned align);
+
+/*
+ * A good arm64 Image: a header for 4 KiB pages, PE sections that say where the file ends, and
+ * IMAGE_FILE bytes that take IMAGE_MEMORY.
+ */
+#define IMAGE_FILE   (48 * 1024)
+#define IMAGE_MEMORY (128 * 1024)
+#define IMAGE_PE     64
+void build_image(struct blob *b);
 
 /* A Multiboot header at `at`; `addresses` are the five address fields or NULL. */
 void build_multiboot(struct blob *b, size_t at, uint32_t flags, const uint32_t addresses[5]);
