@@ -153,19 +153,6 @@ static unsigned rx_count(const struct pl011 *u)
     return count < depth(u) ? count : depth(u);
 }
 
-/* Asks the host for more once little is left: in strides, not byte by byte. */
-static void invite_input(struct pl011 *u)
-{
-    if (u->chr && u->r.line.count <= FIFO_DEPTH / 4)
-        chardev_input_room(u->chr, FIFO_DEPTH - (unsigned)u->r.line.count);
-}
-
-/* Room for one whole FIFO: a driver may write half of one on an interrupt without asking. */
-static bool tx_ready(const struct pl011 *u)
-{
-    return !u->chr || u->r.cr & CR_LOOP || chardev_room(u->chr) >= FIFO_DEPTH;
-}
-
 /* Table 3-13: the receive level is 1/8, 1/4, 1/2, 3/4 or 7/8; what is reserved counts as the last.
  */
 static unsigned rx_level(const struct pl011 *u)
@@ -173,6 +160,22 @@ static unsigned rx_level(const struct pl011 *u)
     static const uint8_t eighths[] = {1, 2, 4, 6, 7, 7, 7, 7};
 
     return u->r.lcr_h & LCR_FEN ? eighths[u->r.ifls >> 3 & 7] * FIFO_DEPTH / 8U : 1;
+}
+
+/* Asks the host for more once little is left: in strides, not byte by byte; but as many as the
+ * guest wants to be told of must fit. */
+static void invite_input(struct pl011 *u)
+{
+    unsigned waiting = u->r.line.count;
+
+    if (u->chr && (waiting <= FIFO_DEPTH / 4 || waiting < rx_level(u)))
+        chardev_input_room(u->chr, FIFO_DEPTH - waiting);
+}
+
+/* Room for one whole FIFO: a driver may write half of one on an interrupt without asking. */
+static bool tx_ready(const struct pl011 *u)
+{
+    return !u->chr || u->r.cr & CR_LOOP || chardev_room(u->chr) >= FIFO_DEPTH;
 }
 
 static uint32_t ris(const struct pl011 *u)
@@ -289,6 +292,7 @@ static void write_lcr_h(struct pl011 *u, uint8_t value)
     if ((value ^ u->r.lcr_h) & LCR_FEN)
         u->r.loop.count = 0;
     u->r.lcr_h = value;
+    invite_input(u);
 }
 
 static void write_imsc(struct pl011 *u, uint16_t value)
@@ -358,6 +362,7 @@ static void write32(struct dev *dev, uint64_t offset, uint32_t value)
         break;
     case REG_IFLS:
         u->r.ifls = value & 0x3f;
+        invite_input(u);
         break;
     case REG_IMSC:
         write_imsc(u, (uint16_t)value);
