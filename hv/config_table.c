@@ -43,7 +43,9 @@ const struct option_row option_rows[] = {
      FIELD(kernel),
      .check = check_not_empty,
      .required = true,
-     .help = "The kernel to boot: a bzImage, an ELF vmlinux, or a Multiboot ELF image. Required."},
+     .help = "The kernel to boot: a bzImage, an ELF vmlinux, or a Multiboot ELF image; on arm64 an "
+             "Image, "
+             "compressed or not. Required."},
     {.name = "initrd",
      .letter = 'i',
      .arg = "FILE",

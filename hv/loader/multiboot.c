@@ -134,7 +134,8 @@ static int flat_plan(struct plan *plan, const struct head *head)
     const char *path = plan->req->image->path;
     struct multiboot_header header;
 
-    multiboot_find(head, &header); /* or it would not have matched */
+    if (!multiboot_find(head, &header))
+        return report_unknown(plan->req, head);
     if (!multiboot_has_addresses(&header)) {
         log_error("%s: has a Multiboot header but is no ELF file, and the header gives no load "
                   "addresses; use the ELF file it was made from",
