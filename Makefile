@@ -55,7 +55,7 @@ FORCE:
 
 # What runs once, or waits for the host's kernel, is compiled for size. What lies on the way of each
 # exit and of each request of a ring is not.
-FAST    := hv/exit% hv/vcpu.c hv/kvm.c hv/coalesce.c devices/uart16550.c devices/pl011.c \
+FAST    := hv/exit% hv/vcpu.c hv/kvm.c hv/coalesce.c devices/uart16550.c devices/pl011.c devices/primecell.c \
            $(patsubst %,devices/core/%.c,bucket bus chardev gmem loop loop_poll) \
            $(patsubst %,devices/virtio/%.c,virtio queue% mmio pci blk% net net_hdr net_rx net_tx console_data) \
            $(patsubst %,devices/block/%.c,block iov step uring)

@@ -1,4 +1,5 @@
 /* The PL011: registers, interrupts, and its data from guest to host and back, as drivers ask. */
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -466,6 +467,50 @@ START_TEST(fuzz_of_all_registers_keeps_the_invariants)
 }
 END_TEST
 
+static void *run_loop(void *opaque)
+{
+    loop_run(opaque);
+    return NULL;
+}
+
+static void *type_much(void *opaque)
+{
+    for (unsigned i = 0; i < 2000;) {
+        uint8_t byte = (uint8_t)(i % 251);
+
+        if (write(c.in_fd, &byte, 1) == 1)
+            i++;
+        else
+            usleep(10);
+    }
+    return opaque;
+}
+
+/* The vCPU throttles and releases the sender while the loop brings more. */
+START_TEST(input_survives_a_race_of_guest_and_loop)
+{
+    pthread_t loop, typist;
+    bool right = true;
+
+    open_port(INT_RX | INT_RT);
+    pthread_create(&loop, NULL, run_loop, c.loop);
+    pthread_create(&typist, NULL, type_much, NULL);
+    for (unsigned got = 0; got < 2000;) {
+        set(CR, UARTEN | TXE | RXE | (got % 7 ? RTS : 0));
+        set(CR, UARTEN | TXE | RXE | RTS);
+        if (get(FR) & RXFE)
+            continue;
+        right = right && get(DR) == got++ % 251;
+        set(IFLS, got % 5 << 3);
+        set(DR, 'o');
+    }
+    pthread_join(typist, NULL);
+    loop_stop(c.loop);
+    pthread_join(loop, NULL);
+    ck_assert(right);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("pl011");
@@ -491,5 +536,6 @@ int main(void)
     tcase_add_test(tc, hostile_state_is_refused_or_harmless);
     tcase_add_test(tc, state_that_no_chip_can_have_is_refused);
     tcase_add_test(tc, fuzz_of_all_registers_keeps_the_invariants);
+    tcase_add_test(tc, input_survives_a_race_of_guest_and_loop);
     return fake_run(tc);
 }
