@@ -29,7 +29,9 @@ SRC     := $(wildcard hv/*.c hv/command/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c de
            devices/block/*.c devices/fs/*.c devices/net/*.c devices/pci/*.c firmware/*.c)
 OBJ     := $(SRC:%.c=$(B)/obj/%.o)
 OBJ     += $(B)/obj/firmware/init/image.o
-LIB_OBJ := $(filter-out $(B)/obj/hv/main.o,$(OBJ))
+# `hv test` is a program of its own, so that the monitor stays as small as it is.
+SUITE   := $(patsubst %.c,$(B)/obj/%.o,$(wildcard hv/suite/*.c))
+LIB_OBJ := $(filter-out %/main.o,$(OBJ) $(SUITE))
 TESTS   := $(patsubst %.c,$(B)/tests/%,$(wildcard devices/test/test_*.c hv/test/test_*.c \
            hv/arch/$(ARCH)/test/test_*.c firmware/test/test_*.c))
 # What several tests share (fakes), linked into each of them.
@@ -69,12 +71,16 @@ $(B)/hv: $(OBJ)
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 
+$(B)/hv-test: $(B)/obj/hv/suite/main.o $(B)/libhv.a
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS) -linih
+
 $(B)/libhv.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(TESTS): $(B)/tests/%: $(B)/obj/%.o $(TEST_SHARED) $(B)/libhv.a
 	@mkdir -p $(@D)
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
-	$(Q)$(CC) -o $@ $< $(TEST_SHARED) $(B)/libhv.a $(LDFLAGS_ALL) $(LIBS) -lcheck -lsubunit -lrt -lm
+	$(Q)$(CC) -o $@ $< $(TEST_SHARED) $(B)/libhv.a $(LDFLAGS_ALL) $(LIBS) -linih -lcheck -lsubunit -lrt -lm
 
--include $(OBJ:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/%.d) $(TEST_SHARED:.o=.d)
+-include $(OBJ:.o=.d) $(SUITE:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/%.d) $(TEST_SHARED:.o=.d)
