@@ -1,8 +1,11 @@
 /*
  * Reads KTAP and TAP 13/14 (Documentation/dev-tools/ktap.rst; kunit, kselftest, and plain TAP) out
  * of a stream of lines in which anything else may lie between: time stamps, kernel messages, a
- * guest's lies. Counts as `kunit.py parse` does on the same text. Constant memory a line, and at
- * most KTAP_MAX_CASES cases; what comes behind is counted as an error. The text is the guest's.
+ * guest's lies. Counts as `kunit.py parse` does on the same text. Constant memory a line; at most
+ * KTAP_MAX_CASES cases are listed, all are counted. The text is the guest's.
+ *
+ * Like kunit.py it reads as many results as the outermost plan promises and no more. A failure
+ * that comes behind them is not counted, but makes the results bad all the same (`error`).
  */
 #ifndef HV_SUITE_KTAP_H
 #define HV_SUITE_KTAP_H

@@ -91,7 +91,8 @@ struct ktap_result {
     struct ktap_counts counts;
     struct ktap_case *cases;
     unsigned case_count;
-    char error[200]; /* the first thing that was wrong with its form; "" for none */
+    unsigned unlisted; /* cases that count, and for which the list has no place */
+    char error[200];   /* the first thing that was wrong with its form; "" for none */
 };
 
 struct boot_record {
