@@ -5,35 +5,8 @@
 #include <string.h>
 
 #include "devices/core/loop.h"
-#include "devices/core/util.h"
 #include "firmware/init/wire.h"
-
-#define PANIC_TEXT "Kernel panic - not syncing"
-
-/* How Linux begins a report about itself (lib/bug.c, kernel/panic.c, arch/x86/kernel/traps.c, ...),
- * after time stamp and caller. */
-static const char *const splats[] = {
-    PANIC_TEXT,
-    "BUG:",
-    "WARNING:",
-    "Oops:",
-    "kernel BUG at",
-    "general protection fault",
-    "invalid opcode:",
-    "divide error:",
-    "stack segment:",
-    "double fault:",
-    "Internal error:",
-    "Unable to handle kernel",
-    "unchecked MSR access error",
-    "watchdog: BUG:",
-    "rcu: INFO: rcu_",
-    "INFO: rcu_",
-    "INFO: task ",
-    "UBSAN:",
-    "KASAN:",
-    "KFENCE:",
-};
+#include "hv/kernel_reports.h"
 
 void console_watch_init(struct console_watch *watch, void (*on_panic)(void *), void *opaque)
 {
@@ -74,17 +47,13 @@ static void judge(struct console_watch *watch, const char *line)
 {
     const char *text = message_of(line);
 
-    if (!watch->splat[0])
-        for (unsigned i = 0; i < ARRAY_SIZE(splats); i++)
-            if (starts_with(text, splats[i])) {
-                snprintf(watch->splat, sizeof(watch->splat), "%s", text);
-                break;
-            }
+    if (!watch->splat[0] && kernel_report_begins(text, strlen(text)))
+        snprintf(watch->splat, sizeof(watch->splat), "%s", text);
     if (!watch->says[0] && starts_with(text, WIRE_SAYS))
         snprintf(watch->says, sizeof(watch->says), "%s", text + strlen(WIRE_SAYS));
     if (!watch->init_ns && starts_with(text, "Run ") && strstr(text, " as init process"))
         watch->init_ns = loop_now_ns();
-    if (starts_with(text, PANIC_TEXT))
+    if (starts_with(text, KERNEL_PANIC))
         console_watch_set_panicked(watch);
 }
 

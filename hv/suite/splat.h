@@ -3,8 +3,11 @@
  * stalls, hung tasks, KASAN, KCSAN, KFENCE, UBSAN, lockdep. Each whole, from its first line (with
  * "------------[ cut here ]------------" where there is one) to its end mark or to the first line
  * that cannot belong to it, and once for each title. Bounded: SPLAT_MAX reports of SPLAT_TEXT_MAX
- * bytes each; more are only counted. The text is the guest's, so a splat is a hint: what makes a
- * verdict of it is verdict.h.
+ * bytes each, of which the last stands for all further ones. The text is the guest's, so a splat is
+ * a hint: what makes a verdict of it is verdict.h.
+ *
+ * Once a line has begun with "[    0.000000] ", the console is one with time stamps, and a line
+ * without one is a program's: it neither begins a report nor belongs to one.
  */
 #ifndef HV_SUITE_SPLAT_H
 #define HV_SUITE_SPLAT_H
@@ -21,6 +24,9 @@ void splats_destroy(struct splats *splats);
 
 /* One line of the console, without its end; not NUL-ended. */
 void splats_feed(struct splats *splats, const char *line, size_t len);
+
+/* True once the console has said "Linux version". */
+bool splats_saw_linux(const struct splats *splats);
 
 /* Hands what was found over: an array that the caller frees with splats_free. */
 struct splat *splats_finish(struct splats *splats, unsigned *count);
