@@ -71,32 +71,41 @@ static bool judge_host(struct boot_record *record, const struct boot_facts *fact
     return false;
 }
 
+static bool is_panic(const struct splat *splat)
+{
+    return !strncmp(splat->title, "Kernel panic", strlen("Kernel panic"));
+}
+
+/* What is known beyond the name of the end: the panic's own words, or hv's. */
+static const char *words_of(const struct boot_record *record, const struct boot_facts *facts)
+{
+    for (unsigned i = record->splat_count; i-- > 0;)
+        if (is_panic(&record->splats[i]))
+            return record->splats[i].title;
+    return facts->detail;
+}
+
 /* Ends that the plan did not want, and that say more than "failed". */
 static bool judge_end(struct boot_record *record, const struct boot_facts *facts)
 {
     bool fits = end_fits(record, facts);
     bool deadline = ended_by(record, END_DEADLINE);
     bool early = !facts->reached_init && !facts->command_status;
-    const char *what = facts->detail[0] ? facts->detail : record->end;
+    const char *words = words_of(record, facts), *colon = words[0] ? ": " : "";
 
     if (ended_by(record, END_PANIC) && !fits)
-        return reach(record, VERDICT_PANIC, "%s", what);
+        return reach(record, VERDICT_PANIC, "%s", words[0] ? words : "the kernel panicked");
     if (fits && record->status == expected_status(&record->spec->expect))
         return false;
     if (early && (deadline || ended_by(record, END_TRIPLE_FAULT) || facts->said_linux ||
                   record->spec->has_command))
-        return reach(record, VERDICT_BOOT, "ended by %s before %s: %s", record->end,
-                     record->spec->has_command ? "its command started" : "its init started", what);
+        return reach(record, VERDICT_BOOT, "ended by %s before its %s started%s%s", record->end,
+                     record->spec->has_command ? "command" : "init", colon, words);
     if (deadline)
-        return reach(record, VERDICT_DEADLINE, "passed its deadline%s%s%s: %s",
+        return reach(record, VERDICT_DEADLINE, "passed its deadline%s%s%s%s%s",
                      facts->deadline[0] ? " (" : "", facts->deadline, facts->deadline[0] ? ")" : "",
-                     what);
+                     colon, words);
     return false;
-}
-
-static bool is_panic(const struct splat *splat)
-{
-    return !strncmp(splat->title, "Kernel panic", strlen("Kernel panic"));
 }
 
 /* An expected panic may say so, and what led to it comes directly before it. */
@@ -126,13 +135,15 @@ static bool judge_status(struct boot_record *record, const struct boot_facts *fa
     int wanted = expected_status(expect);
 
     if (expect->end && !end_fits(record, facts))
-        return reach(record, VERDICT_FAIL, "ended by %s where %s was wanted", record->end,
-                     expect->end);
+        return reach(record, VERDICT_FAIL, "ended by %s where %s was wanted%s%s", record->end,
+                     expect->end, facts->detail[0] ? ": " : "", facts->detail);
     if (!end_fits(record, facts))
         return reach(record, VERDICT_FAIL, "ended by %s without the status of its command",
                      record->end);
     if (record->status != wanted)
-        return reach(record, VERDICT_FAIL, "status %d where %d was wanted", record->status, wanted);
+        return reach(record, VERDICT_FAIL, "status %d where %d was wanted, ended by %s%s%s",
+                     record->status, wanted, record->end, facts->detail[0] ? ": " : "",
+                     facts->detail);
     return false;
 }
 
@@ -176,6 +187,25 @@ static bool judge_budget(struct boot_record *record)
     return false;
 }
 
+/* Is there anything that the console must not have? */
+static bool forbids_on_console(const struct expectation *expect)
+{
+    bool forbids = !expect->allow_splat || expect->ktap == KTAP_CONSOLE;
+
+    for (unsigned i = 0; i < expect->rules; i++)
+        forbids |= expect->rule[i].forbid && expect->rule[i].stream == STREAM_CONSOLE;
+    return forbids;
+}
+
+static bool judge_lost(struct boot_record *record, const struct boot_facts *facts)
+{
+    if (!facts->lost || !forbids_on_console(&record->spec->expect))
+        return false;
+    return reach(record, VERDICT_HOST,
+                 "%llu bytes of the console were lost, so nobody knows what was in them",
+                 (unsigned long long)facts->lost);
+}
+
 void verdict_reach(struct boot_record *record, const struct boot_facts *facts,
                    const char *broken_rule)
 {
@@ -186,7 +216,7 @@ void verdict_reach(struct boot_record *record, const struct boot_facts *facts,
         reach(record, VERDICT_FAIL, "%s", broken_rule);
         return;
     }
-    if (judge_ktap(record) || judge_budget(record))
+    if (judge_ktap(record) || judge_budget(record) || judge_lost(record, facts))
         return;
     record->verdict = VERDICT_PASS;
     record->reason[0] = '\0';

@@ -21,14 +21,17 @@ struct boot_facts {
     bool command_status; /* a status of the command came */
     bool command_125;    /* the command itself exited with 125: "command": {"exit": 125} */
     bool said_linux;     /* the console had "Linux version": splats_saw_linux (splat.h) */
+    uint64_t lost;       /* bytes of the console that came neither to the judges nor to a log */
     char deadline[24];   /* which clock passed: "whole", "first-byte", "init", "silence"; "" */
     char detail[200];    /* the result's "detail", for people */
 };
 
 /*
  * Sets record->verdict and record->reason from the record's other fields, the facts, and the rule
- * about lines that was broken (NULL: none). A budget of instructions on a clock that counts time
- * cannot be judged: a boot that is good otherwise is VERDICT_HOST then.
+ * about lines that was broken (NULL: none). What cannot be judged makes VERDICT_HOST of a boot that
+ * is good otherwise: a budget of instructions on a clock that counts time, and a console that lost
+ * bytes and on which something must not be (a splat, unless those are allowed, a forbidden line, a
+ * failed result).
  */
 void verdict_reach(struct boot_record *record, const struct boot_facts *facts,
                    const char *broken_rule);

@@ -123,6 +123,40 @@ START_TEST(a_panic_weighs_more_than_what_led_to_it)
 }
 END_TEST
 
+START_TEST(a_panics_own_words_are_the_reason)
+{
+    struct splat splats[] = {{.title = (char *)"WARNING: CPU: 0", .count = 1},
+                             {.title = (char *)"Kernel panic - not syncing: why", .count = 1}};
+
+    boot();
+    ended("panic", 255);
+    verdict_is(VERDICT_PANIC, "the kernel panicked");
+    record.splats = splats;
+    record.splat_count = 2;
+    verdict_is(VERDICT_PANIC, "Kernel panic - not syncing: why");
+    facts.reached_init = false;
+    ended("deadline", 124);
+    verdict_is(VERDICT_BOOT, "before its init started: Kernel panic - not syncing: why");
+}
+END_TEST
+
+START_TEST(a_console_with_gaps_is_no_pass)
+{
+    boot();
+    facts.lost = 10;
+    verdict_is(VERDICT_HOST, "10 bytes of the console");
+    spec.expect.allow_splat = true;
+    verdict_is(VERDICT_PASS, "");
+    spec.expect.rules = 1;
+    spec.expect.rule[0] = (struct line_rule){.regex = (char *)"x", .stream = STREAM_CONSOLE};
+    verdict_is(VERDICT_PASS, "");
+    spec.expect.rule[0].forbid = true;
+    verdict_is(VERDICT_HOST, "10 bytes of the console");
+    record.status = 1;
+    verdict_is(VERDICT_FAIL, "status 1");
+}
+END_TEST
+
 START_TEST(an_expected_panic_allows_its_own_splats_only)
 {
     struct splat splats[] = {{.title = (char *)"WARNING: CPU: 0 PID: 1 at a.c:1", .count = 1},
@@ -307,6 +341,8 @@ int main(void)
         CASE(what_hv_does_not_know_is_the_hosts),
         CASE(a_commands_own_125_is_its_own),
         CASE(a_panic_weighs_more_than_what_led_to_it),
+        CASE(a_panics_own_words_are_the_reason),
+        CASE(a_console_with_gaps_is_no_pass),
         CASE(an_expected_panic_allows_its_own_splats_only),
         CASE(what_ends_before_init_did_not_boot),
         CASE(a_deadline_after_init_is_one),
