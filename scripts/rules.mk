@@ -62,13 +62,15 @@ bench: deps
 deps:
 	@scripts/install-deps
 
-#: make fuzz T=60       fuzz kernel loaders, queues and devices, T seconds each (clang, libFuzzer)
+#: make fuzz T=60       fuzz kernel loaders, queues, devices and readers of results, T seconds each (clang, libFuzzer)
 FUZZ_CC      := clang -std=gnu11 -O1 -g -I. -D_GNU_SOURCE -pthread -MMD -MP \
                 -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_DEVICES := $(filter-out machine transport entry,$(basename $(notdir $(wildcard devices/fuzz/*.c))))
 FUZZ_LIB     := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard hv/loader/*.c $(addsuffix /*.c,devices/core \
                 devices/virtio devices/block devices/fs devices/net devices/pci)))
-FUZZERS      := loader $(FUZZ_DEVICES)
+FUZZ_SUITE   := $(patsubst %,build/fuzz/obj/hv/%.o,fuzz/suite kernel_reports \
+                $(addprefix suite/,ktap ktap_cases ktap_line splat expect text))
+FUZZERS      := loader suite $(FUZZ_DEVICES)
 fuzz: $(FUZZERS:%=build/fuzz/%)
 	@for f in $(FUZZERS); do \
 	    mkdir -p build/fuzz/corpus/$$f && echo "# $$f" && \
@@ -83,10 +85,12 @@ build/fuzz/libfuzzed.a: $(FUZZ_LIB)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 build/fuzz/loader: build/fuzz/obj/hv/fuzz/loader.o build/fuzz/libfuzzed.a
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^ -luring -lz
+build/fuzz/suite: $(FUZZ_SUITE)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^
 $(FUZZ_DEVICES:%=build/fuzz/%): build/fuzz/%: build/fuzz/obj/devices/fuzz/%.o \
 		build/fuzz/obj/devices/fuzz/machine.o build/fuzz/obj/devices/fuzz/transport.o devices/fuzz/entry.c build/fuzz/libfuzzed.a
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* -o $@ $^ -luring
--include $(FUZZ_LIB:.o=.d) $(FUZZ_DEVICES:%=build/fuzz/obj/devices/fuzz/%.d)
+-include $(FUZZ_LIB:.o=.d) $(FUZZ_SUITE:.o=.d) $(FUZZ_DEVICES:%=build/fuzz/obj/devices/fuzz/%.d)
 
 # The same targets without libFuzzer, on the corpus that is checked in.
 FUZZ_OBJ := $(patsubst %,$(B)/obj/devices/fuzz/%.o,machine transport $(FUZZ_DEVICES))
