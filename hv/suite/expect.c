@@ -16,7 +16,7 @@ enum {
     REGEX_MAX = 500,        /* bytes of an expression */
     REGEX_MAX_ATOMS = 1000, /* of it with its repetitions multiplied out */
     REGEX_MAX_GROUPS = 20,  /* one in the other */
-    RENEW_BYTES = 16384,
+    RENEW_BYTES = 8192,
 };
 
 struct rule {

@@ -123,6 +123,9 @@ START_TEST(suites_that_are_named_at_their_end_name_their_cases)
     case_is(0, "group.case", KTAP_PASSED);
     case_is(1, "tree.branch.leaf", KTAP_PASSED);
     case_is(2, "tree.twig", KTAP_PASSED);
+    read_text(
+        "KTAP version 1\n1..1\n# Subtest: a\n1..1\nKTAP version 1\n1..1\nok 1 c\nok 1 b\nok 1 a");
+    case_is(0, "a.b.c", KTAP_PASSED);
 }
 END_TEST
 

@@ -117,6 +117,16 @@ START_TEST(an_oops_is_one_report_and_its_panic_another)
 }
 END_TEST
 
+START_TEST(a_stall_in_a_warning_is_a_report_of_its_own)
+{
+    console("------------[ cut here ]------------\n"
+            "WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n"
+            "rcu: INFO: rcu_preempt self-detected stall on CPU\n");
+    ck_assert_uint_eq(count, 2);
+    splat_is(1, "rcu: INFO: rcu_preempt self-detected stall on CPU", NULL);
+}
+END_TEST
+
 START_TEST(sanitizers_lie_between_lines)
 {
     static const char kasan[] =
@@ -126,6 +136,7 @@ START_TEST(sanitizers_lie_between_lines)
         "\n"
         "Call Trace:\n"
         " <TASK>\n"
+        "KASAN: null-ptr-deref in range\n"
         "Allocated by task 1:\n"
         "Memory state around the buggy address:\n"
         ">ffff: 00 00\n"
@@ -329,6 +340,7 @@ int main(void)
         CASE(a_warning_lasts_from_its_cut_mark_to_its_end),
         CASE(a_cut_mark_without_a_known_line_is_named_by_the_next),
         CASE(an_oops_is_one_report_and_its_panic_another),
+        CASE(a_stall_in_a_warning_is_a_report_of_its_own),
         CASE(sanitizers_lie_between_lines),
         CASE(lockups_last_to_the_end_of_their_backtrace),
         CASE(lockdep_shows_all_its_locks),
