@@ -62,6 +62,7 @@ struct boot_spec {
     bool has_command;
     uint64_t memory; /* bytes; what it takes of the host, for the schedule */
     unsigned cpus;
+    uint64_t timeout_ms; /* hv's own --timeout; never 0 */
     struct expectation expect;
 };
 

@@ -1,0 +1,672 @@
+/*
+ * From the stanzas of a plan to boots. The keys are those of `hv run`, of which the option table
+ * knows everything, and the few of the table below. Called by main.c.
+ */
+#include "hv/suite/plan.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/core/log.h"
+#include "devices/core/nearest.h"
+#include "devices/core/number.h"
+#include "devices/core/util.h"
+#include "hv/config_number.h"
+#include "hv/config_table.h"
+#include "hv/outcome.h"
+#include "hv/suite/expect.h"
+#include "hv/suite/plan_file.h"
+
+#define AXES_MAX        8
+#define VALUE_IN_NAME   60  /* bytes of a matrix' value; its end tells more than its start */
+#define BOOT_NAME_MAX   200 /* a directory's name, with room for "#2000" */
+#define COMMAND_MEMORY  GIB /* hv run's default with a command, where the host has twice that */
+#define MS_MAX          (UINT64_C(365) * 24 * 3600 * 1000)
+#define INSTRUCTION_MAX (UINT64_C(1) << 62)
+
+/* A key of the matrix, with its values. */
+struct axis {
+    const struct plan_entry *entry; /* the first of that key */
+    char **values;
+    unsigned count, at; /* `at`: the one of the combination that is being built */
+};
+
+/* What is known while a stanza is expanded. */
+struct build {
+    struct plan *plan;
+    const struct plan_file *file;
+    const struct plan_stanza *stanza;
+    const struct plan_entry *entries[2 * PLAN_ENTRIES_MAX]; /* its own, and defaults it lacks */
+    unsigned count;
+    struct axis axes[AXES_MAX];
+    unsigned axis_count;
+    unsigned first; /* of its boots in the plan */
+    unsigned scale;
+    /* Of one combination. */
+    struct boot_spec *spec;
+    struct vm_config config;
+    const char *command;
+    unsigned words;
+};
+
+/* What a key of the plan's own does with its value: 0, or -errno with *why. */
+typedef int own_set(struct build *b, const char *value, struct why *why);
+
+static int set_command(struct build *b, const char *value, struct why *why)
+{
+    b->command = value;
+    return *value ? 0 : why_set(why, "must not be empty");
+}
+
+/* Done before the combinations are built. */
+static int set_matrix(struct build *b, const char *value, struct why *why)
+{
+    (void)b;
+    (void)value;
+    (void)why;
+    return 0;
+}
+
+static int set_after(struct build *b, const char *value, struct why *why)
+{
+    (void)b;
+    (void)value;
+    return why_set(why,
+                   "a boot cannot start where another one has got to: hv has no snapshots yet");
+}
+
+static int set_number(const char *value, uint64_t min, uint64_t max, uint64_t *to, struct why *why)
+{
+    const char *s = value;
+
+    if (number_digits(&s, to) || *s || *to < min || *to > max)
+        return why_set(why, "not a whole number from %llu to %llu", (unsigned long long)min,
+                       (unsigned long long)max);
+    return 0;
+}
+
+static int set_status(struct build *b, const char *value, struct why *why)
+{
+    uint64_t status = 0;
+    int err = set_number(value, 0, 255, &status, why);
+
+    b->spec->expect.status = (int)status;
+    return err;
+}
+
+static int set_end(struct build *b, const char *value, struct why *why)
+{
+    char names[160] = "";
+
+    for (int end = END_NONE + 1; end < END_COUNT; end++) {
+        size_t len = strlen(names);
+
+        if (strcmp(outcome_name((enum vm_end)end), value) == 0) {
+            b->spec->expect.end = strdup(value);
+            return b->spec->expect.end ? 0 : -ENOMEM;
+        }
+        snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
+                 outcome_name((enum vm_end)end));
+    }
+    return why_set(why, "no such end (one of %s)", names);
+}
+
+static int set_ktap(struct build *b, const char *value, struct why *why)
+{
+    if (strcmp(value, "console") == 0)
+        b->spec->expect.ktap = KTAP_CONSOLE;
+    else if (strcmp(value, "stdout") == 0)
+        b->spec->expect.ktap = KTAP_STDOUT;
+    else
+        return why_set(why, "unknown (one of console, stdout)");
+    return 0;
+}
+
+static int set_allow_splat(struct build *b, const char *value, struct why *why)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return why_set(why, "must be on or off");
+    b->spec->expect.allow_splat = value[1] == 'n';
+    return 0;
+}
+
+static int set_max_ms(struct build *b, const char *value, struct why *why)
+{
+    int err = set_number(value, 1, MS_MAX, &b->spec->expect.max_boot_ms, why);
+
+    b->spec->expect.max_boot_ms *= b->scale;
+    return err;
+}
+
+static int set_max_instructions(struct build *b, const char *value, struct why *why)
+{
+    return set_number(value, 1, INSTRUCTION_MAX, &b->spec->expect.max_boot_instructions, why);
+}
+
+static int add_rule(struct build *b, const char *regex, enum suite_stream stream, bool forbid,
+                    struct why *why)
+{
+    struct expectation *expect = &b->spec->expect;
+    char wrong[sizeof(why->text) - 40];
+    char *copy;
+
+    if (!*regex)
+        return why_set(why, "must not be empty (it would match every line)");
+    if (expect_bad_regex(regex, wrong, sizeof(wrong)))
+        return why_set(why, "not an extended regular expression: %s", wrong);
+    if (expect->rules >= SUITE_MAX_REGEX)
+        return why_set(why, "more than %d rules about lines", SUITE_MAX_REGEX);
+    copy = strdup(regex);
+    if (!copy)
+        return -ENOMEM;
+    expect->rule[expect->rules++] = (struct line_rule){copy, stream, forbid};
+    return 0;
+}
+
+/* The keys that hv run does not know. Rules about lines have a stream instead of a function. */
+static const struct own_key {
+    const char *name;
+    own_set *set;
+    enum suite_stream stream;
+    bool forbid;
+} own_keys[] = {
+    {"command", set_command, 0, false},
+    {"matrix", set_matrix, 0, false},
+    {"after", set_after, 0, false},
+    {"expect-status", set_status, 0, false},
+    {"expect-end", set_end, 0, false},
+    {"ktap", set_ktap, 0, false},
+    {"allow-splat", set_allow_splat, 0, false},
+    {"max-boot-ms", set_max_ms, 0, false},
+    {"max-boot-instructions", set_max_instructions, 0, false},
+    {"expect-console", NULL, STREAM_CONSOLE, false},
+    {"forbid-console", NULL, STREAM_CONSOLE, true},
+    {"expect-stdout", NULL, STREAM_STDOUT, false},
+    {"forbid-stdout", NULL, STREAM_STDOUT, true},
+    {"expect-stderr", NULL, STREAM_STDERR, false},
+    {"forbid-stderr", NULL, STREAM_STDERR, true},
+};
+
+/* Options whose values the runner needs itself, or that are not for a boot. */
+static const char *const not_for_plans[] = {"console", "result", "name", "print-config", "verbose"};
+
+static const struct own_key *own_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(own_keys); i++)
+        if (strcmp(own_keys[i].name, name) == 0)
+            return &own_keys[i];
+    return NULL;
+}
+
+static bool for_plans(const struct option_row *row)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(not_for_plans); i++)
+        if (strcmp(row->name, not_for_plans[i]) == 0)
+            return false;
+    return row->role == ROLE_SETTING;
+}
+
+static bool is_list(const char *key)
+{
+    const struct own_key *own = own_find(key);
+    const struct option_row *row = own ? NULL : option_by_name(key, strlen(key));
+
+    return own ? !own->set : row && row->type == &type_list;
+}
+
+static int unknown_key(const char *path, const struct plan_entry *entry)
+{
+    struct nearest nearest = {.word = strlen(entry->key) <= NEAREST_WORD_MAX ? entry->key : ""};
+
+    for (unsigned i = 0; i < option_row_count; i++)
+        if (for_plans(&option_rows[i]))
+            nearest_offer(&nearest, option_rows[i].name);
+    for (size_t i = 0; i < ARRAY_SIZE(own_keys); i++)
+        nearest_offer(&nearest, own_keys[i].name);
+    if (nearest.best)
+        log_error("%s:%u: %.80s: unknown key (did you mean %s?)", path, entry->line, entry->key,
+                  nearest.best);
+    else
+        log_error("%s:%u: %.80s: unknown key (keys are the long options of hv run, and those of "
+                  "hv help test)",
+                  path, entry->line, entry->key);
+    return -EINVAL;
+}
+
+/* plan_entry_check: that the key exists, and stands there once unless it is a list. */
+static int check_key(const char *path, const struct plan_stanza *stanza,
+                     const struct plan_entry *entry)
+{
+    const struct option_row *row = option_by_name(entry->key, strlen(entry->key));
+
+    if (row && !for_plans(row)) {
+        log_error("%s:%u: %s: not for a plan: hv test sees to that itself", path, entry->line,
+                  entry->key);
+        return -EINVAL;
+    }
+    if (!row && !own_find(entry->key))
+        return unknown_key(path, entry);
+    for (const struct plan_entry *e = stanza->entries; e < entry; e++)
+        if (strcmp(e->key, entry->key) == 0 && !is_list(entry->key)) {
+            log_error("%s:%u: %s: stands in line %u already; say it once", path, entry->line,
+                      entry->key, e->line);
+            return -EEXIST;
+        }
+    return 0;
+}
+
+static int wrong(const struct build *b, const struct plan_entry *entry, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* What is wrong with the entry, or with the whole stanza (NULL). */
+static int wrong(const struct build *b, const struct plan_entry *entry, const char *fmt, ...)
+{
+    char text[400];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (entry)
+        log_error("%s:%u: %s: %s", b->file->path, entry->line, entry->key, text);
+    else
+        log_error("%s:%u: [%s]: %s", b->file->path, b->stanza->line, b->stanza->name, text);
+    return -EINVAL;
+}
+
+static int out_of_memory(const struct build *b)
+{
+    log_error("%s: out of memory", b->file->path);
+    return -ENOMEM;
+}
+
+/* A key of the stanza replaces all that [defaults] says of that key. */
+static void gather(struct build *b)
+{
+    const struct plan_stanza *own = b->stanza, *defaults = &b->file->defaults;
+
+    b->count = 0;
+    for (unsigned i = 0; i < defaults->count; i++) {
+        unsigned k = 0;
+
+        while (k < own->count && strcmp(own->entries[k].key, defaults->entries[i].key) != 0)
+            k++;
+        if (k == own->count)
+            b->entries[b->count++] = &defaults->entries[i];
+    }
+    for (unsigned i = 0; i < own->count; i++)
+        b->entries[b->count++] = &own->entries[i];
+}
+
+static const struct plan_entry *entry_find(const struct build *b, const char *key)
+{
+    for (unsigned i = 0; i < b->count; i++)
+        if (strcmp(b->entries[i]->key, key) == 0)
+            return b->entries[i];
+    return NULL;
+}
+
+static struct axis *axis_find(struct build *b, const char *key)
+{
+    for (unsigned i = 0; i < b->axis_count; i++)
+        if (strcmp(b->axes[i].entry->key, key) == 0)
+            return &b->axes[i];
+    return NULL;
+}
+
+/* Appends to a NULL-ended array of owned words. Takes `word`, which may be NULL: no memory. */
+static int add_word(char ***words, unsigned *count, char *word)
+{
+    char **grown = word ? realloc(*words, (*count + 2) * sizeof(*grown)) : NULL;
+
+    if (!grown) {
+        free(word);
+        return -ENOMEM;
+    }
+    grown[(*count)++] = word;
+    grown[*count] = NULL;
+    *words = grown;
+    return 0;
+}
+
+static int add_values(struct build *b, struct axis *axis, const struct plan_entry *entry)
+{
+    for (const char *s = entry->value + strspn(entry->value, " \t"); *s; s += strspn(s, " \t")) {
+        size_t len = strcspn(s, " \t");
+
+        for (unsigned i = 0; i < axis->count; i++)
+            if (strlen(axis->values[i]) == len && memcmp(axis->values[i], s, len) == 0)
+                return wrong(b, entry, "%.*s stands there twice", (int)(len < 80 ? len : 80), s);
+        if (axis->count >= SUITE_MAX_BOOTS)
+            return wrong(b, entry, "more than %d values", SUITE_MAX_BOOTS);
+        if (add_word(&axis->values, &axis->count, strndup(s, len)))
+            return out_of_memory(b);
+        s += len;
+    }
+    return 0;
+}
+
+static int add_axis(struct build *b, const struct plan_entry *matrix, const char *key)
+{
+    const struct own_key *own = own_find(key);
+    const struct plan_entry *first = entry_find(b, key);
+    struct axis *axis = &b->axes[b->axis_count];
+    int err = 0;
+
+    if (own && own->set != set_command)
+        return wrong(b, matrix, "%s: only options of hv run and command can be varied", key);
+    if (!own && !option_by_name(key, strlen(key)))
+        return wrong(b, matrix, "%.80s: not a key", key);
+    if (!first)
+        return wrong(b, matrix, "%s: [%s] has no such key", key, b->stanza->name);
+    if (axis_find(b, key))
+        return wrong(b, matrix, "%s is named twice", key);
+    if (b->axis_count >= AXES_MAX)
+        return wrong(b, matrix, "more than %d keys", AXES_MAX);
+    *axis = (struct axis){.entry = first};
+    b->axis_count++;
+    for (unsigned i = 0; !err && i < b->count; i++)
+        if (strcmp(b->entries[i]->key, key) == 0)
+            err = add_values(b, axis, b->entries[i]);
+    if (!err && axis->count == 0)
+        err = wrong(b, first, "holds no value, so the matrix holds no boot");
+    return err;
+}
+
+static int read_matrix(struct build *b)
+{
+    const struct plan_entry *matrix = entry_find(b, "matrix");
+    char *names, *save = NULL;
+    int err = 0;
+
+    b->axis_count = 0;
+    if (!matrix)
+        return 0;
+    names = strdup(matrix->value);
+    if (!names)
+        return out_of_memory(b);
+    for (char *key = strtok_r(names, " \t", &save); !err && key; key = strtok_r(NULL, " \t", &save))
+        err = add_axis(b, matrix, key);
+    free(names);
+    if (!err && b->axis_count == 0)
+        err = wrong(b, matrix, "names no key");
+    return err;
+}
+
+/* How many boots the stanza is, or 0 after a message. */
+static unsigned combinations(const struct build *b)
+{
+    uint64_t product = 1;
+
+    for (unsigned i = 0; i < b->axis_count; i++) {
+        product *= b->axes[i].count;
+        if (product > SUITE_MAX_BOOTS)
+            break;
+    }
+    if (b->plan->count + product > SUITE_MAX_BOOTS) {
+        wrong(b, entry_find(b, "matrix"), "the plan is more than %d boots with this",
+              SUITE_MAX_BOOTS);
+        return 0;
+    }
+    return (unsigned)product;
+}
+
+static bool name_taken(const struct build *b, const char *name)
+{
+    for (unsigned i = b->first; i < b->plan->count; i++)
+        if (strcmp(b->plan->specs[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* STANZA:VALUE:VALUE, as it may stand in a file's name; with "-2" where two would be the same. */
+static char *make_name(const struct build *b)
+{
+    char base[BOOT_NAME_MAX + 1], name[BOOT_NAME_MAX + 1 + 16];
+    size_t len = (size_t)snprintf(base, sizeof(base), "%s", b->stanza->name);
+
+    for (unsigned i = 0; i < b->axis_count; i++) {
+        const char *value = b->axes[i].values[b->axes[i].at];
+        size_t skip = strlen(value) > VALUE_IN_NAME ? strlen(value) - VALUE_IN_NAME : 0;
+
+        snprintf(base + len, sizeof(base) - len, ":%s", value + skip);
+        for (; base[len]; len++)
+            if (!isalnum((unsigned char)base[len]) && !strchr("._+-=,@%:", base[len]))
+                base[len] = '-';
+    }
+    snprintf(name, sizeof(name), "%s", base);
+    for (unsigned n = 2; name_taken(b, name); n++)
+        snprintf(name, sizeof(name), "%s-%u", base, n);
+    return strdup(name);
+}
+
+static int add_run(struct build *b, char *word)
+{
+    return add_word(&b->spec->run, &b->words, word);
+}
+
+static char *printed(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static char *printed(const char *fmt, ...)
+{
+    va_list ap;
+    char *text;
+    int n;
+
+    va_start(ap, fmt);
+    n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    return n < 0 ? NULL : text;
+}
+
+/* The value with every limit of time multiplied, in `buf` when that changes it. */
+static const char *scaled(const struct build *b, const struct option_row *row, const char *value,
+                          char buf[OPTION_TEXT_MAX])
+{
+    uint64_t ms;
+
+    if (row->type != &type_duration || b->scale == 1 || parse_duration(value, &ms) ||
+        ms > UINT64_MAX / b->scale)
+        return value;
+    format_duration(ms * b->scale, buf, OPTION_TEXT_MAX);
+    return buf;
+}
+
+static int set_option(struct build *b, const struct plan_entry *entry, const char *value)
+{
+    const struct option_row *row = option_by_name(entry->key, strlen(entry->key));
+    char buf[OPTION_TEXT_MAX];
+    struct why why;
+
+    value = scaled(b, row, value, buf);
+    if (option_set(row, &b->config, value, &why))
+        return wrong(b, entry, "%.100s: %s", value, why.text);
+    if (add_run(b, printed("--%s=%s", row->name, value)))
+        return out_of_memory(b);
+    return 0;
+}
+
+static int set_entry(struct build *b, const struct plan_entry *entry)
+{
+    const struct own_key *own = own_find(entry->key);
+    const struct axis *axis = axis_find(b, entry->key);
+    const char *value = axis ? axis->values[axis->at] : entry->value;
+    struct why why;
+    int err;
+
+    if (axis && axis->entry != entry)
+        return 0; /* one of its values was taken with the first */
+    if (!own)
+        return set_option(b, entry, value);
+    err = own->set ? own->set(b, value, &why) : add_rule(b, value, own->stream, own->forbid, &why);
+    if (err == -ENOMEM)
+        return out_of_memory(b);
+    return err ? wrong(b, entry, "%.100s%s%s", value, *value ? ": " : "", why.text) : 0;
+}
+
+/* hv's own limit, or the one that every boot of a suite has. */
+static int set_limit(struct build *b)
+{
+    const struct option_row *row = option_by_name("timeout", strlen("timeout"));
+    bool given = option_given(row, &b->config);
+    char buf[OPTION_TEXT_MAX], text[OPTION_TEXT_MAX];
+    const char *value =
+        given ? row->type->format(row, &b->config, 0, text) : scaled(b, row, PLAN_TIMEOUT, buf);
+
+    if (!value || parse_duration(value, &b->spec->timeout_ms) || !b->spec->timeout_ms)
+        return wrong(b, entry_find(b, row->name), "a boot of a suite cannot go without a limit");
+    if (!given && add_run(b, printed("--%s=%s", row->name, value)))
+        return out_of_memory(b);
+    return 0;
+}
+
+/* What no value alone can tell. */
+static int check_together(struct build *b)
+{
+    if (!b->config.kernel)
+        return wrong(b, NULL, "has no kernel (add: kernel = FILE)");
+    for (unsigned i = 0; !b->command && i < option_row_count; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        if (row->group == GROUP_COMMAND && row->role == ROLE_SETTING &&
+            option_given(row, &b->config))
+            return wrong(b, entry_find(b, row->name),
+                         "is for a command, and there is none (add: command = TEXT)");
+    }
+    return set_limit(b);
+}
+
+static int add_command(struct build *b)
+{
+    if (!b->command)
+        return 0;
+    b->spec->has_command = true;
+    if (add_run(b, strdup("--")) || add_run(b, strdup("sh")) || add_run(b, strdup("-c")) ||
+        add_run(b, strdup(b->command)))
+        return out_of_memory(b);
+    return 0;
+}
+
+static int fill_spec(struct build *b)
+{
+    struct boot_spec *spec = b->spec;
+    int err;
+
+    b->words = 0;
+    b->command = NULL;
+    spec->name = make_name(b);
+    spec->stanza = strdup(b->stanza->name);
+    spec->line = b->stanza->line;
+    if (!spec->name || !spec->stanza || add_run(b, strdup("run")))
+        return out_of_memory(b);
+    for (unsigned i = 0; i < b->count; i++) {
+        err = set_entry(b, b->entries[i]);
+        if (err)
+            return err;
+    }
+    err = check_together(b);
+    if (!err)
+        err = add_command(b);
+    spec->cpus = b->config.cpus;
+    spec->memory = b->config.memory;
+    if (b->command && !config_given(&b->config, "memory"))
+        spec->memory = COMMAND_MEMORY;
+    return err;
+}
+
+/* The next combination, the last key's values first. False after the last. */
+static bool step(struct build *b)
+{
+    for (unsigned i = b->axis_count; i-- > 0;) {
+        if (++b->axes[i].at < b->axes[i].count)
+            return true;
+        b->axes[i].at = 0;
+    }
+    return false;
+}
+
+static int add_boots(struct build *b)
+{
+    unsigned more = combinations(b);
+    struct boot_spec *specs;
+    int err;
+
+    if (!more)
+        return -E2BIG;
+    specs = realloc(b->plan->specs, (b->plan->count + more) * sizeof(*specs));
+    if (!specs)
+        return out_of_memory(b);
+    b->plan->specs = specs;
+    b->first = b->plan->count;
+    do {
+        struct boot_spec spec = {0};
+
+        b->spec = &spec;
+        config_init(&b->config);
+        err = fill_spec(b);
+        config_free(&b->config);
+        if (err) {
+            boot_spec_free(&spec);
+            return err;
+        }
+        specs[b->plan->count++] = spec;
+    } while (step(b));
+    return 0;
+}
+
+static int expand_stanza(struct build *b)
+{
+    int err;
+
+    gather(b);
+    err = read_matrix(b);
+    if (!err)
+        err = add_boots(b);
+    for (unsigned i = 0; i < b->axis_count; i++) {
+        while (b->axes[i].count)
+            free(b->axes[i].values[--b->axes[i].count]);
+        free(b->axes[i].values);
+    }
+    return err;
+}
+
+/* Absolute: the boots start there, wherever their logs go. */
+static char *directory_of(const char *path)
+{
+    char *copy = strdup(path), *dir = copy ? realpath(dirname(copy), NULL) : NULL;
+
+    free(copy);
+    return dir;
+}
+
+int plan_read(struct plan *plan, const char *path, unsigned scale)
+{
+    struct plan_file file;
+    struct build *b = calloc(1, sizeof(*b));
+    int err;
+
+    *plan = (struct plan){0};
+    err = plan_file_read(&file, path, check_key);
+    if (!err && b) {
+        plan->path = strdup(path);
+        plan->dir = directory_of(path);
+        *b = (struct build){.plan = plan, .file = &file, .scale = scale};
+    }
+    if (!err && (!b || !plan->path || !plan->dir)) {
+        log_error("%s: out of memory", path);
+        err = -ENOMEM;
+    }
+    for (unsigned i = 0; !err && i < file.count; i++) {
+        b->stanza = &file.stanzas[i];
+        err = expand_stanza(b);
+    }
+    plan_file_free(&file);
+    free(b);
+    return err;
+}
