@@ -39,7 +39,7 @@ TEST_SHARED := $(patsubst %.c,$(B)/obj/%.o,$(foreach f,$(wildcard */test/*.c),\
                $(if $(filter test_%,$(notdir $(f))),,$(f))))
 
 .PHONY: all help
-all: $(B)/hv
+all: $(B)/hv $(B)/hv-test
 
 include firmware/init/rules.mk
 include guest-tests/rules.mk

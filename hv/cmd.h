@@ -11,6 +11,7 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
+int cmd_test(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
@@ -27,6 +28,9 @@ extern const unsigned verb_count;
 
 /* `hv help exec` (cmd_exec.c). */
 void exec_print_help(FILE *out);
+
+/* `hv help test` (cmd_test.c); does not return unless hv-test is missing. */
+void test_print_help(FILE *out);
 
 /* A caller may have closed 0, 1 or 2; what is opened next must not land on them (cmd_run.c). */
 void occupy_standard_fds(void);

@@ -52,6 +52,7 @@ static void print_version_help(FILE *out)
 const struct verb verbs[] = {
     {"run", "boot a kernel in a new virtual machine", cmd_run, config_print_help},
     {"exec", "run a command in a guest that runs", cmd_exec, exec_print_help},
+    {"test", "boot guests by a plan, with a verdict for each", cmd_test, test_print_help},
     {"doctor", "say what this machine's KVM can do", cmd_doctor, print_doctor},
     {"help", "explain a verb or a topic", cmd_help, print_help_help},
     {"version", "print the version", cmd_version, print_version_help},
