@@ -10,6 +10,7 @@ check: deps
 	@scripts/check \
 	    '$(MAKE) -s check-unit' \
 	    'hv/test/bad-input $(B)/hv' \
+	    'hv/test/suite-runs $(B)/hv' \
 	    'firmware/test/acpi-tables $(TB)/firmware/test/test_acpi' \
 	    'firmware/test/smbios-tables $(TB)/firmware/test/test_smbios' \
 	    'firmware/test/fdt-trees $(TB)/firmware/test/test_fdt' \

@@ -61,9 +61,11 @@ struct job {
     char said[sizeof(((struct boot_facts *)0)->detail)]; /* hv's last message */
     struct expect *expect;
     struct splats *splats;
-    struct ktap *ktap;           /* NULL: not asked for */
-    uint64_t started_ns, now_ns; /* `now`: when the lines that are being cut came */
-    char *dir;                   /* of its logs; absolute */
+    struct ktap *ktap; /* NULL: not asked for */
+    uint64_t started_ns;
+    char stamp[64]; /* what stands before the lines that are being cut */
+    size_t stamp_len;
+    char *dir; /* of its logs; absolute */
     int dir_fd;
     bool interrupted, overdue;
     int signals; /* SIGTERMs that were sent */
@@ -86,14 +88,18 @@ const char *job_last_line(const struct job *job)
 
 /* Output. */
 
-static void put_merged(struct job *job, enum suite_stream kind, const char *line, size_t len)
+/* When the lines that come next came, and from where. */
+static void stamp(struct job *job, enum suite_stream kind)
 {
-    uint64_t ms = (job->now_ns - job->started_ns) / NS_PER_MS;
-    char head[64];
-    int n = snprintf(head, sizeof(head), "[%5" PRIu64 ".%03u] %-7s ", ms / 1000,
-                     (unsigned)(ms % 1000), streams[kind].name);
+    uint64_t ms = (loop_now_ns() - job->started_ns) / NS_PER_MS;
 
-    logfile_put(&job->merged, head, (size_t)n);
+    job->stamp_len = (size_t)snprintf(job->stamp, sizeof(job->stamp), "[%5" PRIu64 ".%03u] %-7s ",
+                                      ms / 1000, (unsigned)(ms % 1000), streams[kind].name);
+}
+
+static void put_merged(struct job *job, const char *line, size_t len)
+{
+    logfile_put(&job->merged, job->stamp, job->stamp_len);
     logfile_put(&job->merged, line, len);
     logfile_put(&job->merged, "\n", 1);
 }
@@ -110,7 +116,7 @@ static void line_came(void *opaque, const char *line, size_t len)
     struct stream *stream = opaque;
     struct job *job = stream->job;
 
-    put_merged(job, stream->kind, line, len);
+    put_merged(job, line, len);
     expect_feed(job->expect, stream->kind, line, len);
     if (stream->kind == STREAM_CONSOLE) {
         splats_feed(job->splats, line, len);
@@ -137,7 +143,7 @@ static bool read_once(struct stream *stream)
             loop_watch_set(stream->watch, 0);
         return false;
     }
-    job->now_ns = loop_now_ns();
+    stamp(job, stream->kind);
     logfile_put(&stream->log, chunk, (size_t)n);
     lines_feed(&stream->lines, chunk, (size_t)n);
     return true;
@@ -246,6 +252,7 @@ static void process_ended(void *opaque, uint32_t events)
     /* What it wrote is in the pipes; a stranger that holds one open is not waited for. */
     for (int i = 0; i < STREAM_COUNT; i++) {
         read_stream(&job->stream[i], DRAIN_READS);
+        stamp(job, job->stream[i].kind);
         lines_finish(&job->stream[i].lines);
     }
     err = close_logs(job);

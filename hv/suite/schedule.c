@@ -155,6 +155,8 @@ static int catch_signals(struct runner *r)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    /* Ignored, it would take the status of our children away. */
+    signal(SIGCHLD, SIG_DFL);
     r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (r->signal_fd < 0 || !loop_watch_add(r->context.loop, r->signal_fd, EPOLLIN, signal_came, r))
         return -errno;
