@@ -90,6 +90,8 @@ static void get_command(struct reader *r, const struct boot_record *record)
         return;
     }
     r->facts->reached_init = true;
+    r->facts->command_125 =
+        json_integer_value(json_object_get(command, "exit")) == STATUS_HV_FAILED;
     /* An error without a status of execve's is hv's: the command was never tried. */
     r->facts->command_status = json_is_integer(json_object_get(command, "exit")) ||
                                json_is_integer(json_object_get(command, "signal")) ||

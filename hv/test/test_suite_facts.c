@@ -88,7 +88,11 @@ START_TEST(a_command_tells_how_it_ended)
     good("{\"end\": \"poweroff\", \"status\": 125, \"guest_status\": 125, "
          "\"command\": {\"error\": \"no mount\"}, \"detail\": null}",
          125);
-    ck_assert(facts.reached_init && !facts.command_status);
+    ck_assert(facts.reached_init && !facts.command_status && !facts.command_125);
+    good("{\"end\": \"poweroff\", \"status\": 125, \"guest_status\": 125, "
+         "\"command\": {\"exit\": 125}, \"detail\": null}",
+         125);
+    ck_assert(facts.command_status && facts.command_125);
 }
 END_TEST
 
