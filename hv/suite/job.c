@@ -197,7 +197,7 @@ static void say_killed(struct boot_facts *facts, int killed_by)
 static void judge(struct job *job, int killed_by)
 {
     struct boot_record *record = job->record;
-    struct boot_facts facts = {0};
+    struct boot_facts facts = {.said_linux = splats_saw_linux(job->splats)};
     char rule[SUITE_REASON_MAX];
     bool broken;
 
