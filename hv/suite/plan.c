@@ -153,19 +153,20 @@ static int add_rule(struct build *b, const char *regex, enum suite_stream stream
                     struct why *why)
 {
     struct expectation *expect = &b->spec->expect;
-    char wrong[sizeof(why->text) - 40];
-    char *copy;
+    char reason[sizeof(why->text) - 40];
+    struct line_rule *rule = &expect->rule[expect->rules];
 
     if (!*regex)
         return why_set(why, "must not be empty (it would match every line)");
-    if (expect_bad_regex(regex, wrong, sizeof(wrong)))
-        return why_set(why, "not an extended regular expression: %s", wrong);
+    if (expect_bad_regex(regex, reason, sizeof(reason)))
+        return why_set(why, "not an extended regular expression: %s", reason);
     if (expect->rules >= SUITE_MAX_REGEX)
         return why_set(why, "more than %d rules about lines", SUITE_MAX_REGEX);
-    copy = strdup(regex);
-    if (!copy)
+    *rule = (struct line_rule){.stream = stream, .forbid = forbid};
+    rule->regex = strdup(regex);
+    if (!rule->regex)
         return -ENOMEM;
-    expect->rule[expect->rules++] = (struct line_rule){copy, stream, forbid};
+    expect->rules++;
     return 0;
 }
 
@@ -605,17 +606,16 @@ static int add_boots(struct build *b)
     b->plan->specs = specs;
     b->first = b->plan->count;
     do {
-        struct boot_spec spec = {0};
-
-        b->spec = &spec;
+        b->spec = &specs[b->plan->count];
+        memset(b->spec, 0, sizeof(*b->spec));
         config_init(&b->config);
         err = fill_spec(b);
         config_free(&b->config);
         if (err) {
-            boot_spec_free(&spec);
+            boot_spec_free(b->spec);
             return err;
         }
-        specs[b->plan->count++] = spec;
+        b->plan->count++;
     } while (step(b));
     return 0;
 }

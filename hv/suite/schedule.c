@@ -168,7 +168,7 @@ static int prepare(struct runner *r)
     const struct schedule *s = r->schedule;
     int err;
 
-    r->jobs = calloc(s->jobs, sizeof(*r->jobs));
+    r->jobs = calloc(s->jobs, sizeof(struct job *));
     r->context = s->context;
     r->context.loop = loop_create();
     r->context.ended = job_ended;
