@@ -107,8 +107,10 @@ static void get_console(struct reader *r, struct boot_record *record)
 
     if (console && !json_is_object(console))
         wrong(r, "the result file's \"console\" is no object");
-    if (json_is_integer(dropped) && json_integer_value(dropped) > 0)
-        record->dropped += (uint64_t)json_integer_value(dropped);
+    if (!json_is_integer(dropped) || json_integer_value(dropped) <= 0)
+        return;
+    r->facts->lost = (uint64_t)json_integer_value(dropped);
+    record->dropped += r->facts->lost;
 }
 
 static bool end_is_known(const char *end)

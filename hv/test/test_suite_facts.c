@@ -52,6 +52,7 @@ START_TEST(a_whole_result_is_taken_over)
     ck_assert(record.first_byte_ms > 1.4 && record.first_byte_ms < 1.6);
     ck_assert(record.boot_ms > 19.9 && record.total_ms > 30.2);
     ck_assert_uint_eq(record.dropped, 7);
+    ck_assert_uint_eq(facts.lost, 7);
     ck_assert_str_eq(facts.deadline, "init");
     ck_assert(facts.reached_init && !facts.command_status);
 }
