@@ -29,7 +29,7 @@ void progress_ended(struct progress *progress, const struct boot_record *record)
 /* Draws what runs (NULL slots are left out); nothing where that is not shown. */
 void progress_draw(struct progress *progress, struct job *const *jobs, unsigned slots);
 
-/* Leaves the terminal as it was. */
+/* Takes back what is drawn, for other words or for good. */
 void progress_finish(struct progress *progress);
 
 /*

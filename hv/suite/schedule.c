@@ -132,6 +132,7 @@ static void signal_came(void *opaque, uint32_t events)
     if (!again) {
         r->signal = (int)info.ssi_signo;
         r->stopped = "interrupted";
+        progress_finish(&r->progress);
         log_info("interrupted: %u machines are asked to end (once more: they are killed)",
                  r->running);
     }
