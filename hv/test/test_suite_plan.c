@@ -157,6 +157,8 @@ START_TEST(values_are_checked)
     plan_refused("[a]\n" K "expect-status = 256\n", ":3: expect-status: 256: not a whole number");
     plan_refused("[a]\n" K "expect-status = -1\n", "not a whole number from 0 to 255");
     plan_refused("[a]\n" K "expect-end = sleep\n", "one of poweroff, reboot, panic");
+    plan_refused("[a]\n" K "expect-end = vmm-error\n", "triple-fault, debug-exit, deadline)");
+    plan_refused("[a]\n" K "expect-end = signal\n", "no such end");
     plan_refused("[a]\n" K "ktap = stderr\n", "one of console, stdout");
     plan_refused("[a]\n" K "allow-splat = yes\n", "must be on or off");
     plan_refused("[a]\n" K "max-boot-ms = 0\n", "not a whole number");
