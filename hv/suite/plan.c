@@ -1,6 +1,6 @@
 /*
  * From the stanzas of a plan to boots. The keys are those of `hv run`, of which the option table
- * knows everything, and the few of the table below. Called by main.c.
+ * knows everything, and the few of plan_keys.h. Called by main.c.
  */
 #include "hv/suite/plan.h"
 
@@ -14,21 +14,16 @@
 #include <string.h>
 
 #include "devices/core/log.h"
-#include "devices/core/nearest.h"
-#include "devices/core/number.h"
 #include "devices/core/util.h"
 #include "hv/config_number.h"
 #include "hv/config_table.h"
-#include "hv/outcome.h"
-#include "hv/suite/expect.h"
 #include "hv/suite/plan_file.h"
+#include "hv/suite/plan_keys.h"
 
-#define AXES_MAX        8
-#define VALUE_IN_NAME   60  /* bytes of a matrix' value; its end tells more than its start */
-#define BOOT_NAME_MAX   200 /* a directory's name, with room for "#2000" */
-#define COMMAND_MEMORY  GIB /* hv run's default with a command, where the host has twice that */
-#define MS_MAX          (UINT64_C(365) * 24 * 3600 * 1000)
-#define INSTRUCTION_MAX (UINT64_C(1) << 62)
+#define AXES_MAX       8
+#define VALUE_IN_NAME  60  /* bytes of a matrix' value; its end tells more than its start */
+#define BOOT_NAME_MAX  200 /* a directory's name, with room for "#2000" */
+#define COMMAND_MEMORY GIB /* hv run's default with a command, where the host has twice that */
 
 /* A key of the matrix, with its values. */
 struct axis {
@@ -47,222 +42,11 @@ struct build {
     struct axis axes[AXES_MAX];
     unsigned axis_count;
     unsigned first; /* of its boots in the plan */
-    unsigned scale;
     /* Of one combination. */
-    struct boot_spec *spec;
+    struct plan_target to;
     struct vm_config config;
-    const char *command;
     unsigned words;
 };
-
-/* What a key of the plan's own does with its value: 0, or -errno with *why. */
-typedef int own_set(struct build *b, const char *value, struct why *why);
-
-static int set_command(struct build *b, const char *value, struct why *why)
-{
-    b->command = value;
-    return *value ? 0 : why_set(why, "must not be empty");
-}
-
-/* Done before the combinations are built. */
-static int set_matrix(struct build *b, const char *value, struct why *why)
-{
-    (void)b;
-    (void)value;
-    (void)why;
-    return 0;
-}
-
-static int set_after(struct build *b, const char *value, struct why *why)
-{
-    (void)b;
-    (void)value;
-    return why_set(why,
-                   "a boot cannot start where another one has got to: hv has no snapshots yet");
-}
-
-static int set_number(const char *value, uint64_t min, uint64_t max, uint64_t *to, struct why *why)
-{
-    const char *s = value;
-
-    if (number_digits(&s, to) || *s || *to < min || *to > max)
-        return why_set(why, "not a whole number from %llu to %llu", (unsigned long long)min,
-                       (unsigned long long)max);
-    return 0;
-}
-
-static int set_status(struct build *b, const char *value, struct why *why)
-{
-    uint64_t status = 0;
-    int err = set_number(value, 0, 255, &status, why);
-
-    b->spec->expect.status = (int)status;
-    return err;
-}
-
-static int set_end(struct build *b, const char *value, struct why *why)
-{
-    char names[160] = "";
-
-    for (int end = END_NONE + 1; end < END_COUNT; end++) {
-        size_t len = strlen(names);
-
-        if (end == END_SIGNAL || end == END_VMM_ERROR)
-            continue; /* never the guest's doing, so nothing that a test could ask of it */
-        if (strcmp(outcome_name((enum vm_end)end), value) == 0) {
-            b->spec->expect.end = strdup(value);
-            return b->spec->expect.end ? 0 : -ENOMEM;
-        }
-        snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
-                 outcome_name((enum vm_end)end));
-    }
-    return why_set(why, "no such end (one of %s)", names);
-}
-
-static int set_ktap(struct build *b, const char *value, struct why *why)
-{
-    if (strcmp(value, "console") == 0)
-        b->spec->expect.ktap = KTAP_CONSOLE;
-    else if (strcmp(value, "stdout") == 0)
-        b->spec->expect.ktap = KTAP_STDOUT;
-    else
-        return why_set(why, "unknown (one of console, stdout)");
-    return 0;
-}
-
-static int set_allow_splat(struct build *b, const char *value, struct why *why)
-{
-    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-        return why_set(why, "must be on or off");
-    b->spec->expect.allow_splat = value[1] == 'n';
-    return 0;
-}
-
-static int set_max_ms(struct build *b, const char *value, struct why *why)
-{
-    int err = set_number(value, 1, MS_MAX, &b->spec->expect.max_boot_ms, why);
-
-    b->spec->expect.max_boot_ms *= b->scale;
-    return err;
-}
-
-static int set_max_instructions(struct build *b, const char *value, struct why *why)
-{
-    return set_number(value, 1, INSTRUCTION_MAX, &b->spec->expect.max_boot_instructions, why);
-}
-
-static int add_rule(struct build *b, const char *regex, enum suite_stream stream, bool forbid,
-                    struct why *why)
-{
-    struct expectation *expect = &b->spec->expect;
-    char reason[sizeof(why->text) - 40];
-    struct line_rule *rule = &expect->rule[expect->rules];
-
-    if (!*regex)
-        return why_set(why, "must not be empty (it would match every line)");
-    if (expect_bad_regex(regex, reason, sizeof(reason)))
-        return why_set(why, "not an extended regular expression: %s", reason);
-    if (expect->rules >= SUITE_MAX_REGEX)
-        return why_set(why, "more than %d rules about lines", SUITE_MAX_REGEX);
-    *rule = (struct line_rule){.stream = stream, .forbid = forbid};
-    rule->regex = strdup(regex);
-    if (!rule->regex)
-        return -ENOMEM;
-    expect->rules++;
-    return 0;
-}
-
-/* The keys that hv run does not know. Rules about lines have a stream instead of a function. */
-static const struct own_key {
-    const char *name;
-    own_set *set;
-    enum suite_stream stream;
-    bool forbid;
-} own_keys[] = {
-    {"command", set_command, 0, false},
-    {"matrix", set_matrix, 0, false},
-    {"after", set_after, 0, false},
-    {"expect-status", set_status, 0, false},
-    {"expect-end", set_end, 0, false},
-    {"ktap", set_ktap, 0, false},
-    {"allow-splat", set_allow_splat, 0, false},
-    {"max-boot-ms", set_max_ms, 0, false},
-    {"max-boot-instructions", set_max_instructions, 0, false},
-    {"expect-console", NULL, STREAM_CONSOLE, false},
-    {"forbid-console", NULL, STREAM_CONSOLE, true},
-    {"expect-stdout", NULL, STREAM_STDOUT, false},
-    {"forbid-stdout", NULL, STREAM_STDOUT, true},
-    {"expect-stderr", NULL, STREAM_STDERR, false},
-    {"forbid-stderr", NULL, STREAM_STDERR, true},
-};
-
-/* Options whose values the runner needs itself, or that are not for a boot. */
-static const char *const not_for_plans[] = {"console", "result", "name", "print-config", "verbose"};
-
-static const struct own_key *own_find(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(own_keys); i++)
-        if (strcmp(own_keys[i].name, name) == 0)
-            return &own_keys[i];
-    return NULL;
-}
-
-static bool for_plans(const struct option_row *row)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(not_for_plans); i++)
-        if (strcmp(row->name, not_for_plans[i]) == 0)
-            return false;
-    return row->role == ROLE_SETTING;
-}
-
-static bool is_list(const char *key)
-{
-    const struct own_key *own = own_find(key);
-    const struct option_row *row = own ? NULL : option_by_name(key, strlen(key));
-
-    return own ? !own->set : row && row->type == &type_list;
-}
-
-static int unknown_key(const char *path, const struct plan_entry *entry)
-{
-    struct nearest nearest = {.word = strlen(entry->key) <= NEAREST_WORD_MAX ? entry->key : ""};
-
-    for (unsigned i = 0; i < option_row_count; i++)
-        if (for_plans(&option_rows[i]))
-            nearest_offer(&nearest, option_rows[i].name);
-    for (size_t i = 0; i < ARRAY_SIZE(own_keys); i++)
-        nearest_offer(&nearest, own_keys[i].name);
-    if (nearest.best)
-        log_error("%s:%u: %.80s: unknown key (did you mean %s?)", path, entry->line, entry->key,
-                  nearest.best);
-    else
-        log_error("%s:%u: %.80s: unknown key (keys are the long options of hv run, and those of "
-                  "hv help test)",
-                  path, entry->line, entry->key);
-    return -EINVAL;
-}
-
-/* plan_entry_check: that the key exists, and stands there once unless it is a list. */
-static int check_key(const char *path, const struct plan_stanza *stanza,
-                     const struct plan_entry *entry)
-{
-    const struct option_row *row = option_by_name(entry->key, strlen(entry->key));
-
-    if (row && !for_plans(row)) {
-        log_error("%s:%u: %s: not for a plan: hv test sees to that itself", path, entry->line,
-                  entry->key);
-        return -EINVAL;
-    }
-    if (!row && !own_find(entry->key))
-        return unknown_key(path, entry);
-    for (const struct plan_entry *e = stanza->entries; e < entry; e++)
-        if (strcmp(e->key, entry->key) == 0 && !is_list(entry->key)) {
-            log_error("%s:%u: %s: stands in line %u already; say it once", path, entry->line,
-                      entry->key, e->line);
-            return -EEXIST;
-        }
-    return 0;
-}
 
 static int wrong(const struct build *b, const struct plan_entry *entry, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -357,12 +141,12 @@ static int add_values(struct build *b, struct axis *axis, const struct plan_entr
 
 static int add_axis(struct build *b, const struct plan_entry *matrix, const char *key)
 {
-    const struct own_key *own = own_find(key);
+    const struct own_key *own = own_key_find(key);
     const struct plan_entry *first = entry_find(b, key);
     struct axis *axis = &b->axes[b->axis_count];
     int err = 0;
 
-    if (own && own->set != set_command)
+    if (own && !own_key_varies(own))
         return wrong(b, matrix, "%s: only options of hv run and command can be varied", key);
     if (!own && !option_by_name(key, strlen(key)))
         return wrong(b, matrix, "%.80s: not a key", key);
@@ -451,7 +235,7 @@ static char *make_name(const struct build *b)
 
 static int add_run(struct build *b, char *word)
 {
-    return add_word(&b->spec->run, &b->words, word);
+    return add_word(&b->to.spec->run, &b->words, word);
 }
 
 static char *printed(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -474,10 +258,10 @@ static const char *scaled(const struct build *b, const struct option_row *row, c
 {
     uint64_t ms;
 
-    if (row->type != &type_duration || b->scale == 1 || parse_duration(value, &ms) ||
-        ms > UINT64_MAX / b->scale)
+    if (row->type != &type_duration || b->to.scale == 1 || parse_duration(value, &ms) ||
+        ms > UINT64_MAX / b->to.scale)
         return value;
-    format_duration(ms * b->scale, buf, OPTION_TEXT_MAX);
+    format_duration(ms * b->to.scale, buf, OPTION_TEXT_MAX);
     return buf;
 }
 
@@ -497,7 +281,7 @@ static int set_option(struct build *b, const struct plan_entry *entry, const cha
 
 static int set_entry(struct build *b, const struct plan_entry *entry)
 {
-    const struct own_key *own = own_find(entry->key);
+    const struct own_key *own = own_key_find(entry->key);
     const struct axis *axis = axis_find(b, entry->key);
     const char *value = axis ? axis->values[axis->at] : entry->value;
     struct why why;
@@ -507,7 +291,7 @@ static int set_entry(struct build *b, const struct plan_entry *entry)
         return 0; /* one of its values was taken with the first */
     if (!own)
         return set_option(b, entry, value);
-    err = own->set ? own->set(b, value, &why) : add_rule(b, value, own->stream, own->forbid, &why);
+    err = own_key_set(own, &b->to, value, &why);
     if (err == -ENOMEM)
         return out_of_memory(b);
     return err ? wrong(b, entry, "%.100s%s%s", value, *value ? ": " : "", why.text) : 0;
@@ -522,7 +306,7 @@ static int set_limit(struct build *b)
     const char *value =
         given ? row->type->format(row, &b->config, 0, text) : scaled(b, row, PLAN_TIMEOUT, buf);
 
-    if (!value || parse_duration(value, &b->spec->timeout_ms) || !b->spec->timeout_ms)
+    if (!value || parse_duration(value, &b->to.spec->timeout_ms) || !b->to.spec->timeout_ms)
         return wrong(b, entry_find(b, row->name), "a boot of a suite cannot go without a limit");
     if (!given && add_run(b, printed("--%s=%s", row->name, value)))
         return out_of_memory(b);
@@ -534,7 +318,7 @@ static int check_together(struct build *b)
 {
     if (!b->config.kernel)
         return wrong(b, NULL, "has no kernel (add: kernel = FILE)");
-    for (unsigned i = 0; !b->command && i < option_row_count; i++) {
+    for (unsigned i = 0; !b->to.command && i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
 
         if (row->group == GROUP_COMMAND && row->role == ROLE_SETTING &&
@@ -547,22 +331,22 @@ static int check_together(struct build *b)
 
 static int add_command(struct build *b)
 {
-    if (!b->command)
+    if (!b->to.command)
         return 0;
-    b->spec->has_command = true;
+    b->to.spec->has_command = true;
     if (add_run(b, strdup("--")) || add_run(b, strdup("sh")) || add_run(b, strdup("-c")) ||
-        add_run(b, strdup(b->command)))
+        add_run(b, strdup(b->to.command)))
         return out_of_memory(b);
     return 0;
 }
 
 static int fill_spec(struct build *b)
 {
-    struct boot_spec *spec = b->spec;
+    struct boot_spec *spec = b->to.spec;
     int err;
 
     b->words = 0;
-    b->command = NULL;
+    b->to.command = NULL;
     spec->name = make_name(b);
     spec->stanza = strdup(b->stanza->name);
     spec->line = b->stanza->line;
@@ -578,7 +362,7 @@ static int fill_spec(struct build *b)
         err = add_command(b);
     spec->cpus = b->config.cpus;
     spec->memory = b->config.memory;
-    if (b->command && !config_given(&b->config, "memory"))
+    if (b->to.command && !config_given(&b->config, "memory"))
         spec->memory = COMMAND_MEMORY;
     return err;
 }
@@ -608,13 +392,13 @@ static int add_boots(struct build *b)
     b->plan->specs = specs;
     b->first = b->plan->count;
     do {
-        b->spec = &specs[b->plan->count];
-        memset(b->spec, 0, sizeof(*b->spec));
+        b->to.spec = &specs[b->plan->count];
+        memset(b->to.spec, 0, sizeof(*b->to.spec));
         config_init(&b->config);
         err = fill_spec(b);
         config_free(&b->config);
         if (err) {
-            boot_spec_free(b->spec);
+            boot_spec_free(b->to.spec);
             return err;
         }
         b->plan->count++;
@@ -654,11 +438,11 @@ int plan_read(struct plan *plan, const char *path, unsigned scale)
     int err;
 
     *plan = (struct plan){0};
-    err = plan_file_read(&file, path, check_key);
+    err = plan_file_read(&file, path, plan_key_check);
     if (!err && b) {
         plan->path = strdup(path);
         plan->dir = directory_of(path);
-        *b = (struct build){.plan = plan, .file = &file, .scale = scale};
+        *b = (struct build){.plan = plan, .file = &file, .to.scale = scale};
     }
     if (!err && (!b || !plan->path || !plan->dir)) {
         log_error("%s: out of memory", path);
