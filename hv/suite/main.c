@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,10 +139,14 @@ static void complete(void *opaque, unsigned index)
     fflush(stdout);
 }
 
+/* Those that we may use: a container has fewer than the machine. */
 static unsigned processors(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
 
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        n = CPU_COUNT(&set);
     return n < 1 ? 1 : (unsigned)n;
 }
 
