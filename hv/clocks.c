@@ -53,7 +53,7 @@ static struct clock_facts gather(const struct vm *vm)
 {
     const struct console_watch *watch = &vm->watch;
     uint64_t said = console_watch_last_output(watch), shown = command_last_output(vm->command);
-    bool booted = vm->command ? command_is_ready(vm->command) : watch->init_ns != 0;
+    bool booted = vm->command ? command_ready(vm->command) != 0 : watch->init_ns != 0;
 
     return (struct clock_facts){
         .start_ns = vm->run_ns,

@@ -14,6 +14,7 @@
 #include "devices/core/log.h"
 #include "devices/core/loop.h"
 #include "devices/core/util.h"
+#include "hv/command/command.h"
 #include "hv/command/share.h"
 #include "hv/exit.h"
 #include "hv/report.h"
@@ -157,7 +158,9 @@ static json_t *backtraces(const struct vm *vm)
 static void add_vm(json_t *o, const struct vm *vm)
 {
     json_object_set_new(o, "first_byte_ms", since_start(vm, vm->watch.first_byte_ns));
-    json_object_set_new(o, "boot_ms", since_start(vm, vm->watch.init_ns));
+    json_object_set_new(
+        o, "boot_ms",
+        since_start(vm, vm->command ? command_ready(vm->command) : vm->watch.init_ns));
     json_object_set_new(o, "total_ms", since_start(vm, loop_now_ns()));
     json_object_set_new(o, "first_splat", guest_text(vm->watch.splat));
     json_object_set_new(o, "backtrace", report_wanted(vm) ? backtraces(vm) : json_null());

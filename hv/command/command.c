@@ -45,7 +45,7 @@ struct command {
     bool signalled; /* one was passed on */
     bool broken;    /* the guest cannot be talked to */
     bool finishing;
-    bool ran;
+    uint64_t ready_ns; /* of the session, kept when that is gone */
     bool over;
     struct command_end end;
 };
@@ -240,9 +240,11 @@ int command_attach(struct command *c, struct loop *loop, const struct command_ho
     return err;
 }
 
-bool command_is_ready(const struct command *c)
+uint64_t command_ready(const struct command *c)
 {
-    return c && c->session && session_is_ready(c->session);
+    if (!c)
+        return 0;
+    return c->session ? session_ready(c->session) : c->ready_ns;
 }
 
 uint64_t command_last_output(const struct command *c)
@@ -280,7 +282,7 @@ void command_finish(struct command *c, bool patient)
     /* What others are owed and their sockets take. */
     for (int i = 0; i < LOOKS_MAX && loop_step(c->loop) > 0; i++)
         ;
-    c->ran = session_is_ready(c->session);
+    c->ready_ns = session_ready(c->session);
     session_destroy(c->session);
     c->session = NULL;
 }
@@ -290,7 +292,7 @@ void command_tell(const struct command *c, struct outcome *outcome)
     if (!c)
         return;
     outcome->owes_status = true;
-    outcome->command_ran = c->ran;
+    outcome->command_ran = c->ready_ns != 0;
     outcome->command = c->end;
 }
 

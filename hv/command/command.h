@@ -36,9 +36,9 @@ int command_create(struct vm_config *config, struct command **out);
 /* The devices hold the guest's port now: from here on frames flow. 0 or -errno after a message. */
 int command_attach(struct command *command, struct loop *loop, const struct command_host *host);
 
-/* Whether the guest has said that commands may come; when the command last printed (loop_now_ns;
- * 0: never, or no command). */
-bool command_is_ready(const struct command *command);
+/* When the guest said that commands may come, and when the command last printed (loop_now_ns; 0:
+ * never, or no command). The first holds until command_destroy. */
+uint64_t command_ready(const struct command *command);
 uint64_t command_last_output(const struct command *command);
 
 /*

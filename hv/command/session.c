@@ -39,7 +39,7 @@ struct session {
     struct session_config config;
     struct peer *peer;
     struct loop_timer *report; /* calls `ended` from where nothing of this is on the stack */
-    bool ready;                /* READY came */
+    uint64_t ready_ns;         /* loop_now_ns when READY came; 0: not yet */
     bool started;              /* START went */
     bool over;                 /* the last frame came, or none will */
     bool reported;
@@ -188,7 +188,7 @@ static bool send_input(struct session *s)
 /* All that the guest is to know, as far as there is room. False: `room` goes on. */
 static bool send_owed(struct session *s)
 {
-    if (!s->ready || s->over)
+    if (!s->ready_ns || s->over)
         return true;
     if (!send_spec(s) || !send_size(s) || !send_output_news(s))
         return false;
@@ -227,7 +227,7 @@ static void pump(struct session *s)
 {
     bool more = false, sent = send_owed(s);
 
-    if (!s->ready || s->over)
+    if (!s->ready_ns || s->over)
         return;
     for (int i = 0; sent && i < INPUT_ROUNDS; i++) {
         more = read_input(s);
@@ -349,9 +349,9 @@ static void start(struct session *s)
 {
     int err;
 
-    if (s->ready)
+    if (s->ready_ns)
         return;
-    s->ready = true;
+    s->ready_ns = loop_now_ns();
     if (s->config.terminal) {
         err = terminal_make_raw(false);
         if (err)
@@ -513,7 +513,7 @@ void session_destroy(struct session *s)
 
 bool session_signal(struct session *s, int signal)
 {
-    if (!s->ready || s->over)
+    if (!s->ready_ns || s->over)
         return false;
     s->signal = (uint32_t)signal;
     pump(s);
@@ -526,9 +526,9 @@ void session_resize(struct session *s)
     pump(s);
 }
 
-bool session_is_ready(const struct session *s)
+uint64_t session_ready(const struct session *s)
 {
-    return s->ready;
+    return s->ready_ns;
 }
 
 uint64_t session_last_output(const struct session *s)

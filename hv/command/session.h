@@ -50,8 +50,8 @@ bool session_signal(struct session *session, int signal);
 /* Tells the command the terminal's size, which may have changed. */
 void session_resize(struct session *session);
 
-/* Whether the guest has said that commands may come. */
-bool session_is_ready(const struct session *session);
+/* When the guest said that commands may come (loop_now_ns); 0: it has not. */
+uint64_t session_ready(const struct session *session);
 
 /* When the command's output last came (loop_now_ns; 0: never). */
 uint64_t session_last_output(const struct session *session);
