@@ -58,8 +58,9 @@ void options_print_help(FILE *out)
         "  --hv FILE          the hv that runs the machines; default: the one beside hv-test\n"
         "\n"
         "Keys of a plan: the long options of hv run without dashes, and command, matrix,\n"
-        "expect-status, expect-end, expect-console, forbid-console, the same for stdout and\n"
-        "stderr, ktap, allow-splat, max-boot-ms, max-boot-instructions. [defaults] holds for all.\n"
+        "repeat, expect-status, expect-end, expect-console, forbid-console, the same for stdout\n"
+        "and stderr, ktap, allow-splat, max-boot-ms, max-boot-instructions. [defaults] holds for\n"
+        "all that do not have the same key; KEY = without a value takes it back.\n"
         "\n"
         "Status 0: all passed; 1: a guest failed; 125: hv or the host failed, or nothing was run;\n"
         "128+n: ended by signal n.\n",

@@ -73,22 +73,29 @@ static int out_of_memory(const struct build *b)
     return -ENOMEM;
 }
 
-/* A key of the stanza replaces all that [defaults] says of that key. */
+static bool stanza_has(const struct plan_stanza *stanza, const char *key)
+{
+    for (unsigned i = 0; i < stanza->count; i++)
+        if (strcmp(stanza->entries[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * A key of the stanza replaces all that [defaults] says of that key; an empty value does no more
+ * than that.
+ */
 static void gather(struct build *b)
 {
     const struct plan_stanza *own = b->stanza, *defaults = &b->file->defaults;
 
     b->count = 0;
-    for (unsigned i = 0; i < defaults->count; i++) {
-        unsigned k = 0;
-
-        while (k < own->count && strcmp(own->entries[k].key, defaults->entries[i].key) != 0)
-            k++;
-        if (k == own->count)
+    for (unsigned i = 0; i < defaults->count; i++)
+        if (!stanza_has(own, defaults->entries[i].key))
             b->entries[b->count++] = &defaults->entries[i];
-    }
     for (unsigned i = 0; i < own->count; i++)
-        b->entries[b->count++] = &own->entries[i];
+        if (*own->entries[i].value || !stanza_has(defaults, own->entries[i].key))
+            b->entries[b->count++] = &own->entries[i];
 }
 
 static const struct plan_entry *entry_find(const struct build *b, const char *key)
@@ -350,6 +357,7 @@ static int fill_spec(struct build *b)
     spec->name = make_name(b);
     spec->stanza = strdup(b->stanza->name);
     spec->line = b->stanza->line;
+    spec->repeat = 1;
     if (!spec->name || !spec->stanza || add_run(b, strdup("run")))
         return out_of_memory(b);
     for (unsigned i = 0; i < b->count; i++) {

@@ -14,6 +14,7 @@
 
 #define MS_MAX          (UINT64_C(365) * 24 * 3600 * 1000)
 #define INSTRUCTION_MAX (UINT64_C(1) << 62)
+#define REPEAT_MAX      1000
 
 /* What a key of the plan's own does with its value: 0, or -errno with *why. */
 typedef int own_set(struct plan_target *to, const char *value, struct why *why);
@@ -50,6 +51,15 @@ static int set_number(const char *value, uint64_t min, uint64_t max, uint64_t *n
         return why_set(why, "not a whole number from %llu to %llu", (unsigned long long)min,
                        (unsigned long long)max);
     return 0;
+}
+
+static int set_repeat(struct plan_target *to, const char *value, struct why *why)
+{
+    uint64_t times = 0;
+    int err = set_number(value, 1, REPEAT_MAX, &times, why);
+
+    to->spec->repeat = (unsigned)times;
+    return err;
 }
 
 static int set_status(struct plan_target *to, const char *value, struct why *why)
@@ -143,6 +153,7 @@ static const struct own_key {
     {"command", set_command, 0, false},
     {"matrix", set_matrix, 0, false},
     {"after", set_after, 0, false},
+    {"repeat", set_repeat, 0, false},
     {"expect-status", set_status, 0, false},
     {"expect-end", set_end, 0, false},
     {"ktap", set_ktap, 0, false},

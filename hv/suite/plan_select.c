@@ -56,6 +56,7 @@ static int copy_spec(struct boot_spec *to, const struct boot_spec *from, unsigne
     int err = 0;
 
     *to = *from;
+    to->repeat = 1;
     to->run = NULL;
     to->stanza = to->expect.end = NULL;
     to->expect.rules = 0;
@@ -94,17 +95,27 @@ static void keep_matching(struct plan *plan, const struct plan_selection *select
     plan->count = kept;
 }
 
+/* How many boots there are when each is run as often as the plan says, and all that `times`. */
+static uint64_t repeated(const struct plan *plan, unsigned times)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < plan->count; i++)
+        sum += plan->specs[i].repeat;
+    return sum * times;
+}
+
 static int repeat(struct plan *plan, unsigned times)
 {
     struct boot_spec *specs;
     unsigned count = 0;
     int err = 0;
 
-    specs = calloc((size_t)plan->count * times + 1, sizeof(*specs));
+    specs = calloc(repeated(plan, times) + 1, sizeof(*specs));
     if (!specs)
         return -ENOMEM;
     for (unsigned i = 0; i < plan->count; i++)
-        for (unsigned n = 1; !err && n <= times; n++)
+        for (unsigned n = 1; !err && n <= plan->specs[i].repeat * times; n++)
             err = copy_spec(&specs[count++], &plan->specs[i], n);
     while (plan->count)
         boot_spec_free(&plan->specs[--plan->count]);
@@ -138,12 +149,14 @@ int plan_select(struct plan *plan, const struct plan_selection *selection)
                   plan->path, all, selection->filters[0]);
         return -ENOENT;
     }
-    if ((uint64_t)plan->count * selection->repeat > SUITE_MAX_BOOTS) {
-        log_error("--repeat %u: %u boots that often are more than %d", selection->repeat,
-                  plan->count, SUITE_MAX_BOOTS);
+    if (repeated(plan, selection->repeat) > SUITE_MAX_BOOTS) {
+        log_error("%s: repeat makes %llu of its %u boots, and --repeat %u of those; lower one of "
+                  "them (at most %d boots are run)",
+                  plan->path, (unsigned long long)repeated(plan, 1), plan->count, selection->repeat,
+                  SUITE_MAX_BOOTS);
         return -E2BIG;
     }
-    if (selection->repeat > 1 && repeat(plan, selection->repeat)) {
+    if (repeated(plan, selection->repeat) > plan->count && repeat(plan, selection->repeat)) {
         log_error("out of memory");
         return -ENOMEM;
     }

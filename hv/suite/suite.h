@@ -63,6 +63,7 @@ struct boot_spec {
     uint64_t memory; /* bytes; what it takes of the host, for the schedule */
     unsigned cpus;
     uint64_t timeout_ms; /* hv's own --timeout; never 0 */
+    unsigned repeat;     /* how often the plan wants it; of what plan_select chose, 1 */
     struct expectation expect;
 };
 

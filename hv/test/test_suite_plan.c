@@ -57,6 +57,30 @@ START_TEST(a_stanza_replaces_what_defaults_say)
 }
 END_TEST
 
+/* Lists, single keys and the plan's own: each is as if [defaults] had not named it. */
+START_TEST(an_empty_value_takes_defaults_back)
+{
+    plan_good(&w, "[defaults]\n" K "initrd = one\ninitrd = two\ncpus = 2\ncommand = x\n"
+                  "expect-status = 3\nforbid-console = X\nmatrix = cpus\nrepeat = 4\n"
+                  "[a]\n[b]\ninitrd =\ncpus =\ncommand =\nexpect-status =\n"
+                  "forbid-console =\nmatrix =\nrepeat =\n[c]\ninitrd =\ninitrd = three\n");
+    ck_assert_uint_eq(w.plan.count, 3);
+    words_are(0, "--kernel=k --initrd=one --initrd=two --cpus=2 --timeout=300s -- sh -c x");
+    words_are(1, "--kernel=k --timeout=300s");
+    ck_assert_str_eq(w.plan.specs[1].name, "b");
+    ck_assert(!w.plan.specs[1].has_command);
+    ck_assert_int_eq(w.plan.specs[1].expect.status, 0);
+    ck_assert_uint_eq(w.plan.specs[1].expect.rules, 0);
+    ck_assert_uint_eq(w.plan.specs[1].repeat, 1);
+    words_are(2, "--kernel=k --cpus=2 --initrd=three --timeout=300s -- sh -c x");
+    plan_end(&w);
+    plan_refused("[defaults]\n" K "[a]\nkernel =\n", ":3: [a]: has no kernel");
+    plan_refused("[defaults]\n" K "initrd =\n[a]\n", ":3: initrd: ");
+    plan_refused("[a]\n" K "initrd =\n", ":3: initrd: ");
+    plan_refused("[defaults]\n" K "cpus = 1\n[a]\ncpus =\ncpus = 2\n", ":6: cpus: stands in");
+}
+END_TEST
+
 START_TEST(expectations_are_taken_over)
 {
     const struct expectation *e;
@@ -164,6 +188,9 @@ START_TEST(values_are_checked)
     plan_refused("[a]\n" K "max-boot-ms = 0\n", "not a whole number");
     plan_refused("[a]\n" K "expect-console = a(b\n", ":3: expect-console: a(b: not an extended");
     plan_refused("[a]\n" K "forbid-stdout =\n", ":3: forbid-stdout: must not be empty");
+    plan_refused("[a]\n" K "repeat = 0\n", ":3: repeat: 0: not a whole number from 1 to 1000");
+    plan_refused("[a]\n" K "repeat = 1001\n", "from 1 to 1000");
+    plan_refused("[a]\n" K "repeat = 1\nmatrix = repeat\n", "can be varied");
     plan_refused("[a]\n" K "command =\n", ":3: command: must not be empty");
 }
 END_TEST
@@ -332,7 +359,46 @@ START_TEST(repetitions_have_names_of_their_own)
     plan_end(&w);
     plan_good(&w, five);
     ck_assert_int_lt(choose(NULL, 401, 1, 1), 0);
-    ck_assert_ptr_nonnull(strstr(w.message, "more than 2000"));
+    ck_assert_str_eq(w.message, ": repeat makes 5 of its 5 boots, and --repeat 401 of those; lower "
+                                "one of them (at most 2000 boots are run)");
+    plan_end(&w);
+}
+END_TEST
+
+/* The numbers of one name go on through both. */
+START_TEST(a_plan_repeats_and_so_does_its_user)
+{
+    plan_good(&w, "[a]\n" K "repeat = 3\n[b]\n" K);
+    ck_assert_uint_eq(w.plan.count, 2);
+    ck_assert_int_eq(choose(NULL, 1, 1, 1), 0);
+    ck_assert_uint_eq(w.plan.count, 4);
+    ck_assert_str_eq(w.plan.specs[2].name, "a#3");
+    ck_assert_str_eq(w.plan.specs[3].name, "b");
+    plan_end(&w);
+    plan_good(&w, "[a]\n" K "repeat = 3\n[b]\n" K);
+    ck_assert_int_eq(choose(NULL, 2, 1, 1), 0);
+    ck_assert_uint_eq(w.plan.count, 8);
+    ck_assert_str_eq(w.plan.specs[5].name, "a#6");
+    ck_assert_str_eq(w.plan.specs[7].name, "b#2");
+    plan_end(&w);
+}
+END_TEST
+
+/* At most 2000 are run, of those that were chosen. */
+START_TEST(repetitions_are_bounded)
+{
+    static const char many[] = "[a]\n" K "repeat = 1000\n[b]\n" K "repeat = 1000\n[c]\n" K;
+
+    plan_good(&w, many);
+    ck_assert_int_lt(choose(NULL, 1, 1, 1), 0);
+    ck_assert_ptr_nonnull(strstr(w.message, "repeat makes 2001 of its 3 boots"));
+    plan_end(&w);
+    plan_good(&w, many);
+    ck_assert_int_eq(choose("[ab]", 1, 1, 1), 0);
+    ck_assert_uint_eq(w.plan.count, 2000);
+    plan_end(&w);
+    plan_good(&w, many);
+    ck_assert_int_lt(choose("a", 3, 1, 1), 0);
     plan_end(&w);
 }
 END_TEST
@@ -365,6 +431,7 @@ int main(void)
         CASE(one_stanza_is_one_boot),
         CASE(a_command_keeps_its_punctuation),
         CASE(a_stanza_replaces_what_defaults_say),
+        CASE(an_empty_value_takes_defaults_back),
         CASE(expectations_are_taken_over),
         CASE(a_matrix_is_every_combination),
         CASE(names_of_a_matrix_differ_and_stay_in_the_directory),
@@ -382,6 +449,8 @@ int main(void)
         CASE(files_that_cannot_be_read),
         CASE(filters_choose_by_name),
         CASE(repetitions_have_names_of_their_own),
+        CASE(a_plan_repeats_and_so_does_its_user),
+        CASE(repetitions_are_bounded),
         CASE(shards_share_the_boots),
     };
 
