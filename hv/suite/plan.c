@@ -219,6 +219,21 @@ static bool name_taken(const struct build *b, const char *name)
     return false;
 }
 
+/* How many bytes of all its values, up to a "/", are the same: they would tell nothing. */
+static size_t common_path(const struct axis *axis)
+{
+    const char *first = axis->values[0];
+    size_t same = strlen(first) - 1; /* something of each is left */
+
+    for (unsigned i = 1; i < axis->count; i++)
+        for (size_t j = 0; j < same; j++)
+            if (axis->values[i][j] != first[j] || axis->values[i][j + 1] == '\0')
+                same = j;
+    while (same > 0 && first[same - 1] != '/')
+        same--;
+    return same;
+}
+
 /* STANZA:VALUE:VALUE, as it may stand in a file's name; with "-2" where two would be the same. */
 static char *make_name(const struct build *b)
 {
@@ -226,7 +241,7 @@ static char *make_name(const struct build *b)
     size_t len = (size_t)snprintf(base, sizeof(base), "%s", b->stanza->name);
 
     for (unsigned i = 0; i < b->axis_count; i++) {
-        const char *value = b->axes[i].values[b->axes[i].at];
+        const char *value = b->axes[i].values[b->axes[i].at] + common_path(&b->axes[i]);
         size_t skip = strlen(value) > VALUE_IN_NAME ? strlen(value) - VALUE_IN_NAME : 0;
 
         snprintf(base + len, sizeof(base) - len, ":%s", value + skip);

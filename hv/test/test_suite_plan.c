@@ -130,6 +130,21 @@ START_TEST(names_of_a_matrix_differ_and_stay_in_the_directory)
 }
 END_TEST
 
+START_TEST(names_leave_out_what_all_values_begin_with)
+{
+    plan_good(&w,
+              "[m]\nkernel = ../a/b/c ../a/b/d/e ../a/bc\nmatrix = kernel\n"
+              "[n]\nkernel = a/b/ a/b/c\nmatrix = kernel\n[o]\nkernel = a/b\nmatrix = kernel\n");
+    ck_assert_str_eq(w.plan.specs[0].name, "m:b-c");
+    ck_assert_str_eq(w.plan.specs[1].name, "m:b-d-e");
+    ck_assert_str_eq(w.plan.specs[2].name, "m:bc");
+    ck_assert_str_eq(w.plan.specs[3].name, "n:b-");
+    ck_assert_str_eq(w.plan.specs[4].name, "n:b-c");
+    ck_assert_str_eq(w.plan.specs[5].name, "o:b");
+    plan_end(&w);
+}
+END_TEST
+
 START_TEST(a_list_in_a_matrix_is_one_at_a_time)
 {
     plan_good(&w, "[m]\n" K "initrd = a b\ninitrd = c\nmatrix = initrd\n");
@@ -435,6 +450,7 @@ int main(void)
         CASE(expectations_are_taken_over),
         CASE(a_matrix_is_every_combination),
         CASE(names_of_a_matrix_differ_and_stay_in_the_directory),
+        CASE(names_leave_out_what_all_values_begin_with),
         CASE(a_list_in_a_matrix_is_one_at_a_time),
         CASE(a_scale_multiplies_limits_of_time),
         CASE(keys_are_checked),
