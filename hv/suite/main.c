@@ -181,6 +181,7 @@ static int run(struct program *p)
                                 .jobs = p->options.jobs ? p->options.jobs : processors(),
                                 .memory = schedule_memory(),
                                 .fail_fast = p->options.fail_fast,
+                                .quiet = p->options.tap,
                                 .context = p->context,
                                 .complete = complete,
                                 .opaque = p};

@@ -96,6 +96,8 @@ void progress_ended(struct progress *progress, const struct boot_record *record)
     progress->count[record->verdict]++;
     if (record->verdict == VERDICT_NOT_RUN && record->total_ms < 0)
         return; /* it was never started, like all behind it */
+    if (progress->quiet)
+        return;
     verdict_word(record->verdict, word);
     progress_clean(record->spec->name, sizeof(name), name, sizeof(name));
     progress_clean(record->reason, sizeof(reason), reason, sizeof(reason));

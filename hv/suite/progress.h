@@ -16,6 +16,7 @@ struct job;
 struct progress {
     FILE *out;
     bool live;            /* it is a terminal that can move its cursor */
+    bool quiet;           /* boots that have ended are told elsewhere */
     unsigned total, done; /* boots */
     unsigned count[VERDICT_COUNT];
     unsigned drawn; /* lines that are to be drawn over */

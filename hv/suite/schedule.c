@@ -180,6 +180,7 @@ static int prepare(struct runner *r)
     if (err)
         return err;
     progress_init(&r->progress, stderr, s->count);
+    r->progress.quiet = s->quiet;
     r->tick = loop_timer_add(r->context.loop, tick, r);
     if (!r->tick)
         return -ENOMEM;
