@@ -33,11 +33,19 @@ struct expect {
     char broken[SUITE_REASON_MAX]; /* by the first forbidden line; "" */
 };
 
+/* A group, as far as it was read. */
+struct group {
+    unsigned long total; /* atoms in it */
+    bool may_be_empty;   /* a branch before the last "|" */
+    bool empty_so_far;   /* the last branch before its last atom */
+};
+
 /* A reader of the expression's outline: how many atoms it comes to. */
 struct outline {
-    unsigned long total[REGEX_MAX_GROUPS + 1]; /* of each open group */
-    unsigned long last;                        /* the atom that a repetition would repeat */
+    struct group group[REGEX_MAX_GROUPS + 1]; /* the open ones */
     unsigned depth;
+    unsigned long last; /* the atom that a repetition would repeat */
+    bool last_empty;    /* that may match nothing */
 };
 
 /* Behind the "[" of a bracket expression to behind its end. */
@@ -61,85 +69,151 @@ static const char *skip_bracket(const char *p)
     return *p ? p + 1 : p;
 }
 
-/* How often glibc repeats an atom for the operator at *p; 0: it is none. Steps behind it. */
-static unsigned long repetition(const char **p)
+/* A repetition behind an atom; `times` 0: there is none. */
+struct repetition {
+    unsigned long times; /* how often glibc writes the atom down for it */
+    bool or_not;         /* the least number is 0 */
+    bool optional;       /* it is a '?' */
+};
+
+/* "{2,3}" and the like; steps behind it. What is no interval is left to regcomp. */
+static struct repetition read_interval(const char **p)
 {
     unsigned long low, high;
     char *end;
 
-    switch (**p) {
-    case '*':
-    case '?':
-        (*p)++;
-        return 1;
-    case '+':
-        (*p)++;
-        return 2;
-    case '{':
-        break;
-    default:
-        return 0;
-    }
     if (!isdigit((unsigned char)(*p)[1]) && (*p)[1] != ',')
-        return 0;
+        return (struct repetition){0};
     low = strtoul(*p + 1, &end, 10);
     high = low;
     if (*end == ',')
         high = isdigit((unsigned char)end[1]) ? strtoul(end + 1, &end, 10) : (end++, low + 1);
     if (*end != '}')
-        return 0;
+        return (struct repetition){0};
     *p = end + 1;
     high = high > low ? high : low;
-    return high ? high : 1;
+    return (struct repetition){.times = high ? high : 1, .or_not = low == 0};
+}
+
+static struct repetition read_repetition(const char **p)
+{
+    switch (**p) {
+    case '*':
+        (*p)++;
+        return (struct repetition){.times = 1, .or_not = true};
+    case '?':
+        (*p)++;
+        return (struct repetition){.times = 1, .or_not = true, .optional = true};
+    case '+':
+        (*p)++;
+        return (struct repetition){.times = 2};
+    case '{':
+        return read_interval(p);
+    }
+    return (struct repetition){0};
+}
+
+/*
+ * glibc takes time without end for repetitions of what may be empty, "((a*)+)+", which mean nothing
+ * that "a*" does not.
+ */
+static void outline_repeat(struct outline *o, struct repetition r, const char **why)
+{
+    if (o->last_empty && !r.optional)
+        *why = "repeats what may be empty";
+    if (r.times > REGEX_MAX_ATOMS)
+        r.times = REGEX_MAX_ATOMS + 1;
+    o->group[o->depth].total += o->last * (r.times - 1);
+    o->last *= r.times;
+    o->last_empty |= r.or_not;
+}
+
+static void outline_atom(struct outline *o, unsigned long atoms, bool empty)
+{
+    struct group *group = &o->group[o->depth];
+
+    group->empty_so_far &= o->last_empty;
+    group->total += atoms;
+    o->last = atoms;
+    o->last_empty = empty;
+}
+
+static void outline_branch(struct outline *o)
+{
+    struct group *group = &o->group[o->depth];
+
+    group->may_be_empty |= group->empty_so_far && o->last_empty;
+    group->empty_so_far = o->last_empty = true;
+}
+
+static void outline_open(struct outline *o, const char **why)
+{
+    struct group *outer = &o->group[o->depth];
+
+    if (o->depth == REGEX_MAX_GROUPS) {
+        *why = "too many groups in each other";
+        return;
+    }
+    outer->empty_so_far &= o->last_empty;
+    o->group[++o->depth] = (struct group){.empty_so_far = true};
+    o->last_empty = true;
+}
+
+static void outline_close(struct outline *o, const char **why)
+{
+    if (!o->depth) {
+        *why = "unmatched )";
+        return;
+    }
+    outline_branch(o);
+    o->depth--;
+    outline_atom(o, o->group[o->depth + 1].total + 1, o->group[o->depth + 1].may_be_empty);
 }
 
 /* One step over the expression: an atom, a parenthesis or a repetition. */
 static const char *outline_step(struct outline *o, const char *p, const char **why)
 {
-    unsigned long times = repetition(&p);
+    struct repetition repetition = read_repetition(&p);
 
-    if (times) {
-        times = times > REGEX_MAX_ATOMS ? REGEX_MAX_ATOMS + 1 : times;
-        o->total[o->depth] += o->last * (times - 1);
-        o->last *= times;
+    if (repetition.times) {
+        outline_repeat(o, repetition, why);
         return p;
     }
-    o->last = 1;
-    if (*p == '(') {
-        if (o->depth == REGEX_MAX_GROUPS) {
-            *why = "too many groups in each other";
-            return p;
-        }
-        o->total[++o->depth] = 0;
-        return p + 1;
-    }
-    if (*p == ')') {
-        if (!o->depth) {
-            *why = "unmatched )";
-            return p;
-        }
-        o->last = o->total[o->depth--] + 1;
-    } else if (*p == '[') {
-        p = skip_bracket(p + 1) - 1;
-    } else if (*p == '\\' && p[1]) {
+    switch (*p) {
+    case '(':
+        outline_open(o, why);
+        break;
+    case ')':
+        outline_close(o, why);
+        break;
+    case '|':
+        outline_branch(o);
+        break;
+    case '[':
+        outline_atom(o, 1, false);
+        return skip_bracket(p + 1);
+    case '\\':
         if (isdigit((unsigned char)p[1]))
             *why = "back-references are not supported";
-        p++;
+        /* Of letters and quotes some match a place and no character. */
+        outline_atom(o, 1, p[1] && strchr("bB<>`'", p[1]));
+        return p[1] ? p + 2 : p + 1;
+    default:
+        outline_atom(o, 1, *p == '^' || *p == '$');
     }
-    o->total[o->depth] += o->last;
     return p + 1;
 }
 
 static const char *too_much(const char *regex)
 {
-    struct outline o = {0};
+    struct outline o = {.group[0].empty_so_far = true, .last_empty = true};
     const char *why = NULL;
 
     if (strlen(regex) > REGEX_MAX)
         return "longer than 500 bytes";
     for (const char *p = regex; *p && !why;) {
         p = outline_step(&o, p, &why);
-        if (o.total[o.depth] > REGEX_MAX_ATOMS)
+        if (o.group[o.depth].total > REGEX_MAX_ATOMS)
             why = "its repetitions come to more than 1000 parts";
     }
     return why;

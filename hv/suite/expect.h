@@ -24,7 +24,8 @@ bool expect_broken(const struct expect *expect, char why[SUITE_REASON_MAX]);
 
 /*
  * What is wrong with a regular expression, or false when it compiles: POSIX extended, at most 500
- * bytes, no back-references, repetitions that come to at most 1000 parts.
+ * bytes, no back-references, repetitions that come to at most 1000 parts, none of what may match
+ * nothing ("(a*)+").
  */
 bool expect_bad_regex(const char *regex, char *why, size_t cap);
 

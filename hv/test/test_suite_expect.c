@@ -120,6 +120,13 @@ START_TEST(bad_expressions_are_refused_with_a_reason)
         {"(((((((((((a+)+)+)+)+)+)+)+)+)+)+)+", "repetitions"},
         {"a{30}{30}{30}", "repetitions"},
         {"a{65536}", "repetitions"},
+        {"((((((((a*)+)+)+)+)+)+)+)+", "empty"},
+        {"a*+*+*++", "empty"},
+        {"(a?b*|c)*", "empty"},
+        {"(c|)+", "empty"},
+        {"(x(y|z?))*(a*(b|c*))*", "empty"},
+        {"(^|$){3}", "empty"},
+        {"(a?){1,2}", "empty"},
         {"a{2,99999999999999999999}", "repetitions"},
         {"((((((((((((((((((((((a))))))))))))))))))))))", "groups"},
     };
@@ -137,10 +144,12 @@ END_TEST
 START_TEST(good_expressions_are_taken)
 {
     static const char *const rows[] = {
-        "",          "a",      "^a.*b$",       "[0-9]{1,3}(\\.[0-9]{1,3}){3}",
-        "[]]",       "[^]a]",  "[[:alpha:]]+", "\\(x\\)",
-        "a{0}",      "a{0,}b", "a{,3}b",       "[\\1]",
-        "a|b|(c|d)", "\\[",    "[[.-.]]x|y",   "(ab?c*)+"};
+        "",        "a",          "^a.*b$",       "[0-9]{1,3}(\\.[0-9]{1,3}){3}",
+        "[]]",     "[^]a]",      "[[:alpha:]]+", "\\(x\\)",
+        "a{0}",    "a{0,}b",     "a{,3}b",       "(a?b)*",
+        "(a*|b)?", "((x?)y|z)+", "a++",          "(a*)?b",
+        "[\\1]",   "a|b|(c|d)",  "\\[",          "[[.-.]]x|y",
+        "(ab?c*)+"};
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
         ck_assert_msg(!expect_bad_regex(rows[i], why, sizeof(why)), "%s: %s", rows[i], why);
