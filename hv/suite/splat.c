@@ -123,6 +123,19 @@ static struct message message_of(struct splats *splats, const char *line, size_t
     return m;
 }
 
+/* Where the kernel begins to print in a line that a program has left open, such as a prompt. */
+static const char *find_stamp(struct splats *splats, const char *line, size_t len)
+{
+    const char *end = line + len;
+
+    while ((line = memchr(line, '[', (size_t)(end - line)))) {
+        if (message_of(splats, line, (size_t)(end - line)).stamped)
+            break;
+        line++;
+    }
+    return line;
+}
+
 static void add_text(struct splats *splats, const char *line, size_t len)
 {
     size_t room = sizeof(splats->text) - splats->len;
@@ -336,8 +349,15 @@ void splats_feed(struct splats *splats, const char *line, size_t len)
     if (len && line[len - 1] == '\r')
         len--;
     m = message_of(splats, line, len);
-    if (splats->stamps && !m.stamped)
-        return;
+    if (splats->stamps && !m.stamped) {
+        const char *kernel = find_stamp(splats, line, len);
+
+        if (!kernel)
+            return;
+        len -= (size_t)(kernel - line);
+        line = kernel;
+        m = message_of(splats, line, len);
+    }
     splats->linux_seen |= starts(&m, "Linux version ");
     if (starts(&m, CUT_HERE)) {
         open_report(splats, OOPS, &m);

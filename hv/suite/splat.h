@@ -7,7 +7,8 @@
  * a hint: what makes a verdict of it is verdict.h.
  *
  * Once a line has begun with "[    0.000000] ", the console is one with time stamps, and a line
- * without one is a program's: it neither begins a report nor belongs to one.
+ * without one is a program's: it neither begins a report nor belongs to one. What a program printed
+ * in front of a time stamp, in the same line, is left out.
  */
 #ifndef HV_SUITE_SPLAT_H
 #define HV_SUITE_SPLAT_H

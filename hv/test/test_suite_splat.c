@@ -269,6 +269,16 @@ START_TEST(a_program_that_prints_in_between_is_left_out)
 }
 END_TEST
 
+START_TEST(a_report_behind_a_prompt_is_seen)
+{
+    console(STAMPED "a[0]~ # \x1b[0m[ x [    2.000000] Kernel panic - not syncing: x\n"
+                    "[    2.000000] CPU: 0\n");
+    ck_assert_uint_eq(count, 1);
+    splat_is(0, "Kernel panic - not syncing: x",
+             "[    2.000000] Kernel panic - not syncing: x\n[    2.000000] CPU: 0\n");
+}
+END_TEST
+
 START_TEST(the_same_again_is_counted)
 {
     console("WARNING: a\nWARNING: b\nWARNING: a\nWARNING: a\n");
@@ -348,6 +358,7 @@ int main(void)
         CASE(hung_tasks_end_where_the_next_begins),
         CASE(programs_do_not_print_reports_where_the_kernel_stamps_its_own),
         CASE(a_program_that_prints_in_between_is_left_out),
+        CASE(a_report_behind_a_prompt_is_seen),
         CASE(the_same_again_is_counted),
         CASE(reports_without_end_are_bounded),
         CASE(odd_lines_are_taken),
