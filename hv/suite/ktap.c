@@ -409,7 +409,7 @@ void ktap_feed(struct ktap *ktap, const char *line, size_t len)
 
     /* Python's idea of where a line ends, in ASCII. */
     for (size_t i = 0; i < len; i++)
-        if (memchr("\r\v\f\x1c\x1d\x1e", line[i], 6)) {
+        if (line[i] && strchr("\r\v\f\x1c\x1d\x1e", line[i])) {
             feed_line(ktap, line + start, i - start);
             start = i + 1;
         }

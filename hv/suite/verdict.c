@@ -42,7 +42,7 @@ int expected_status(const struct expectation *expect)
     if (!strcmp(expect->end, outcome_name(END_PANIC)) ||
         !strcmp(expect->end, outcome_name(END_TRIPLE_FAULT)))
         return STATUS_GUEST_DIED;
-    return strcmp(expect->end, outcome_name(END_DEADLINE)) ? STATUS_OK : STATUS_DEADLINE;
+    return strcmp(expect->end, outcome_name(END_DEADLINE)) == 0 ? STATUS_DEADLINE : STATUS_OK;
 }
 
 static bool ended_by(const struct boot_record *record, enum vm_end end)
@@ -113,7 +113,7 @@ static bool expected_splat(const struct boot_record *record, unsigned i)
 {
     const char *end = record->spec->expect.end;
 
-    if (!end || strcmp(end, outcome_name(END_PANIC)))
+    if (!end || strcmp(end, outcome_name(END_PANIC)) != 0)
         return false;
     return is_panic(&record->splats[i]) ||
            (i + 1 < record->splat_count && is_panic(&record->splats[i + 1]));
