@@ -2,8 +2,11 @@
 
 ARCH    ?= x86
 comma   := ,
-B       := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
-CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+B       := build$(if $(filter-out x86,$(ARCH)),/$(ARCH))$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
+# What this machine's tools are called when they build for another one.
+CROSS_arm64 := aarch64-linux-gnu-
+CC      := $(if $(filter default,$(origin CC)),$(CROSS_$(ARCH))gcc,$(CC))
+AR      := $(if $(filter default,$(origin AR)),$(CROSS_$(ARCH))ar,$(AR))
 V       ?= 0
 Q       := $(if $(filter 0,$(V)),@)
 WERROR  ?= 1
@@ -22,8 +25,10 @@ CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -I. -D_GNU_SOURCE -DHV_VERSION='"$(VE
 LDFLAGS_ALL := $(LDFLAGS) -pthread -Wl,-O1,--gc-sections,--as-needed,-z,relro,-z,noexecstack \
            $(if $(filter x86,$(ARCH)),-Wl$(comma)-z$(comma)pack-relative-relocs) \
            $(if $(SAN),-fsanitize=$(SAN))
-# Static: fewer pages touched and fewer files looked for when hv starts.
-LIBS    := -Wl,-Bstatic -ljansson -luring -lfdt -lz -Wl,-Bdynamic
+# Static: fewer pages touched and fewer files looked for when hv starts. All of it where hv is built for
+# another machine, whose libraries need not be like those here.
+STATIC  := -ljansson -luring -lfdt -lz
+LIBS    := $(if $(CROSS_$(ARCH)),-static -Lbuild/cache/libfdt-$(ARCH)/usr/lib/aarch64-linux-gnu $(STATIC),-Wl$(comma)-Bstatic $(STATIC) -Wl$(comma)-Bdynamic)
 
 SRC     := $(wildcard hv/*.c hv/command/*.c hv/loader/*.c hv/arch/$(ARCH)/*.c devices/*.c devices/core/*.c devices/virtio/*.c \
            devices/block/*.c devices/fs/*.c devices/net/*.c devices/pci/*.c firmware/*.c)
@@ -67,11 +72,12 @@ $(B)/obj/%.o: %.c $(B)/flags
 	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter $(FAST),$<),,$(SMALL)) -c -o $@ $<
 
 #: make                 build/hv; needs no network once the packages are there
-$(B)/hv: $(OBJ)
+#: make ARCH=arm64      build/arm64/hv, static, by Debian's cross compiler (scripts/install-deps arm64)
+$(B)/hv: $(OBJ) $(if $(CROSS_$(ARCH)),| build/cache/libfdt-$(ARCH)/fetched)
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 
-$(B)/hv-test: $(B)/obj/hv/suite/main.o $(B)/libhv.a
+$(B)/hv-test: $(B)/obj/hv/suite/main.o $(B)/libhv.a $(if $(CROSS_$(ARCH)),| build/cache/libfdt-$(ARCH)/fetched)
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS) -linih
 

@@ -1,10 +1,10 @@
-/* The bytes of build/init/init, see image.h. */
+/* The bytes of the file INIT (firmware/init/rules.mk), see image.h. */
     .section .rodata
     .balign 16
     .globl init_image
     .type init_image, %object
 init_image:
-    .incbin "build/init/init"
+    .incbin INIT
 init_image_end:
     .size init_image, . - init_image
     .balign 8

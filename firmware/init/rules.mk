@@ -1,12 +1,13 @@
 # The guest's first program: one binary whatever hv is built with, and the object that embeds it.
 # Written under a name of its own first, since makes for several compilers may run at once.
 
-INIT      := build/init/init
+INIT      := build/$(if $(CROSS_$(ARCH)),$(ARCH)/)init/init
 INIT_SRC  := $(wildcard firmware/init/*.c)
 INIT_DEPS := $(wildcard firmware/init/*.h) firmware/init/rules.mk
-INIT_MAX  := 40960
+INIT_MAX  := $(if $(CROSS_$(ARCH)),65536,40960)
 # musl is there for programs that are linked statically: a tenth of the size of the same with glibc.
-INIT_CC   := musl-gcc -static -Os -std=gnu11 -D_GNU_SOURCE -I. -ffunction-sections -fdata-sections \
+INIT_MUSL := $(if $(CROSS_$(ARCH)),aarch64-linux-musl-gcc,musl-gcc)
+INIT_CC   := $(INIT_MUSL) -static -Os -std=gnu11 -D_GNU_SOURCE -I. -ffunction-sections -fdata-sections \
              -fno-asynchronous-unwind-tables -fno-stack-protector -Wl,--gc-sections,-z,noexecstack,-z,noseparate-code,-z,norelro -s
 
 $(INIT): $(INIT_SRC) $(INIT_DEPS)
@@ -20,7 +21,7 @@ $(INIT): $(INIT_SRC) $(INIT_DEPS)
 $(B)/obj/firmware/init/image.o: firmware/init/image.S $(INIT) $(B)/flags
 	@mkdir -p $(@D)
 	@$(if $(filter 0,$(V)),echo "  AS    $<")
-	$(Q)$(CC) -c -o $@ $<
+	$(Q)$(CC) -DINIT='"$(INIT)"' -c -o $@ $<
 
 # The tests run these parts of it on the host.
 INIT_TESTED := $(patsubst %,$(B)/obj/firmware/init/%.o,agent config dhcp format link say session spawn spec)
