@@ -22,33 +22,12 @@
 #define MAX_PROBES    8
 #define STATUS_LIMITS 1
 
-/* Capabilities that hv uses, and what their lack costs. */
-static const struct {
-    unsigned number;
-    const char *name;
-    bool required;
-    const char *cost;
-} capabilities[] = {
-    {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", true, "no guest memory"},
-    {KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP", true, "no interrupt controller"},
-    {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", true, "vCPUs cannot be stopped reliably"},
-    {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", true, "no CPUID for the guest"},
-    {KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE", false, "no start of further vCPUs"},
-    {KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER", false,
-     "guests calibrate their timer, which makes boots longer"},
-    {KVM_CAP_COALESCED_PIO, "KVM_CAP_COALESCED_PIO", false, "twice the exits for serial output"},
-    {KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS", false, "exit reports lack the instruction pointer"},
-    {KVM_CAP_ADJUST_CLOCK, "KVM_CAP_ADJUST_CLOCK", false, "no kvm-clock adjustment"},
-    {KVM_CAP_IRQFD, "KVM_CAP_IRQFD", false, "an ioctl for each device interrupt"},
-    {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD", false, "an exit to hv for each device kick"},
-};
-
 struct findings {
     int open_error; /* -errno of the device, 0: open */
     int vm_error;   /* of creating a VM */
     double vm_ms;   /* of creating a VM */
     int max_vcpus;
-    bool missing[ARRAY_SIZE(capabilities)];
+    bool missing[ARCH_CAPABILITIES_MAX];
     bool usable; /* nothing required is missing */
     struct arch_probe probe[MAX_PROBES];
     unsigned probes;
@@ -61,9 +40,9 @@ struct findings {
 static void check_capabilities(struct findings *f, int vm)
 {
     f->usable = true;
-    for (unsigned i = 0; i < ARRAY_SIZE(capabilities); i++) {
-        f->missing[i] = !kvm_check_extension(vm, capabilities[i].number);
-        f->usable &= !(f->missing[i] && capabilities[i].required);
+    for (unsigned i = 0; i < arch_capability_count; i++) {
+        f->missing[i] = !kvm_check_extension(vm, arch_capabilities[i].number);
+        f->usable &= !(f->missing[i] && arch_capabilities[i].required);
     }
     f->max_vcpus = kvm_check_extension(vm, KVM_CAP_MAX_VCPUS);
 }
@@ -111,7 +90,7 @@ static void examine(struct findings *f)
     if (f->open_error)
         return;
     start = loop_now_ns();
-    vm = kvm_create_vm(&kvm);
+    vm = kvm_create_vm(&kvm, (unsigned long)arch_vm_type(kvm.fd, 0));
     f->vm_ms = (double)(loop_now_ns() - start) / 1e6;
     if (vm < 0) {
         f->vm_error = vm;
@@ -152,8 +131,8 @@ static const char *verdict_text(const struct findings *f)
 static void print_probe(const struct arch_probe *p)
 {
     if (p->ok)
-        printf("  %-18s runs, %.1f ns an instruction, %.1f us a port write\n", p->name,
-               p->instruction_ns, p->exit_ns / 1000);
+        printf("  %-18s runs, %.1f ns an instruction, %.1f us %s\n", p->name, p->instruction_ns,
+               p->exit_ns / 1000, arch_probe_exit);
     else
         printf("  %-18s fails: %s\n", p->name, p->failure);
 }
@@ -171,10 +150,11 @@ static void print_kvm(const struct findings *f)
                f->probe[1].instruction_ns / (f->probe[2].ok ? f->probe[2].instruction_ns : 1));
     else if (!f->ring0_fails)
         printf("guest kernels: run on the processor itself\n");
-    for (unsigned i = 0; i < ARRAY_SIZE(capabilities); i++)
+    for (unsigned i = 0; i < arch_capability_count; i++)
         if (f->missing[i])
-            printf("missing: %s%s: %s\n", capabilities[i].name,
-                   capabilities[i].required ? " (hv needs it)" : "", capabilities[i].cost);
+            printf("missing: %s%s: %s\n", arch_capabilities[i].name,
+                   arch_capabilities[i].required ? " (hv needs it)" : "",
+                   arch_capabilities[i].cost);
 }
 
 static void print_text(const struct findings *f)
@@ -217,9 +197,9 @@ static int print_json(const struct findings *f)
     json_t *missing = json_array(), *o;
     int failed;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(capabilities); i++)
+    for (unsigned i = 0; i < arch_capability_count; i++)
         if (f->missing[i])
-            json_array_append_new(missing, json_string(capabilities[i].name));
+            json_array_append_new(missing, json_string(arch_capabilities[i].name));
     o = json_pack("{s:b, s:s?, s:s?, s:i, s:f, s:i, s:b, s:b, s:s?, s:s, s:o, s:o, s:s}", "kvm",
                   !err, "error", err ? strerror(-err) : NULL, "advice",
                   err ? kvm_advice(err) : NULL, "status", verdict(f), "vm_create_ms", f->vm_ms,

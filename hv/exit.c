@@ -90,6 +90,17 @@ static enum exit_action handle_mmio(struct exit_state *s)
     return EXIT_CONTINUE;
 }
 
+/*
+ * arm64: an instruction of which the processor did not say what it moves (several registers, write
+ * back to the base). KVM does not decode it, nor does hv: nobody uses such for devices.
+ */
+static enum exit_action handle_nisv(struct exit_state *s)
+{
+    *s->record = (struct exit_record){
+        .kind = EXIT_KIND_MMIO, .count = 1, .addr = s->run->arm_nisv.fault_ipa};
+    return EXIT_REFUSED;
+}
+
 /* Nothing for hv to do: KVM had a reason of its own to return. */
 static enum exit_action handle_nothing(struct exit_state *s)
 {
@@ -169,6 +180,7 @@ static const struct {
     [KVM_EXIT_INTR] = {"INTR", handle_nothing},
     [KVM_EXIT_INTERNAL_ERROR] = {"INTERNAL_ERROR", handle_internal_error},
     [KVM_EXIT_SYSTEM_EVENT] = {"SYSTEM_EVENT", handle_system_event},
+    [KVM_EXIT_ARM_NISV] = {"ARM_NISV", handle_nisv},
 };
 
 const char *exit_reason_name(uint32_t reason)

@@ -15,6 +15,7 @@
 
 enum exit_action {
     EXIT_CONTINUE, /* enter the guest again */
+    EXIT_REFUSED,  /* the same, once arch_refuse_access has told the guest */
     EXIT_STOP,     /* the guest ended the run; the outcome says how */
     EXIT_FAULT     /* the vCPU cannot go on; the outcome says why */
 };
@@ -26,7 +27,7 @@ struct exit_context {
 
 /*
  * Handles the exit in `run` (`run_bytes` long with its data area; KVM wrote it, but offsets in it
- * are checked all the same). Fills *outcome unless it returns EXIT_CONTINUE. vCPU thread.
+ * are checked all the same). Fills *outcome for EXIT_STOP and EXIT_FAULT. vCPU thread.
  */
 enum exit_action exit_dispatch(const struct exit_context *ctx, struct kvm_run *run,
                                size_t run_bytes, struct outcome *outcome);

@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "hv/arch/arch.h"
 #include "hv/kvm.h"
 
 void irqchip_init(struct irqchip *chip, int vm_fd, bool use_irqfd, bool use_ioeventfd)
@@ -69,7 +70,7 @@ static void set_level(void *opaque, bool level)
     const struct irq_pin *pin = opaque;
 
     /* Fails only for a GSI that the chip does not have, which the device table rules out. */
-    kvm_irq_line(pin->vm_fd, (unsigned)pin->gsi, level);
+    kvm_irq_line(pin->vm_fd, arch_irqs.line + (unsigned)pin->gsi, level);
 }
 
 static void set_edge(void *opaque, bool level)
@@ -127,18 +128,18 @@ struct irq_msi {
 /* KVM's own table at KVM_CREATE_IRQCHIP, less the PIC, which no guest is told of. */
 static void put_pins(struct kvm_irq_routing *routing)
 {
-    for (unsigned i = 0; i < IRQCHIP_PINS; i++)
+    for (unsigned i = 0; i < arch_irqs.pins; i++)
         routing->entries[routing->nr++] = (struct kvm_irq_routing_entry){
             .gsi = i,
             .type = KVM_IRQ_ROUTING_IRQCHIP,
-            .u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC, .pin = i},
+            .u.irqchip = {.irqchip = arch_irqs.pin_chip, .pin = i},
         };
 }
 
 /* Takes `count` GSIs, and makes room for their routes: setting one later cannot fail for memory. */
 static int reserve(struct irqchip *chip, unsigned count, unsigned *first_gsi)
 {
-    size_t entries = IRQCHIP_PINS + chip->msis + count;
+    size_t entries = arch_irqs.pins + chip->msis + count;
     struct kvm_irq_routing *grown;
 
     if (count > IRQCHIP_MAX_MSIS - chip->msis)
@@ -151,7 +152,7 @@ static int reserve(struct irqchip *chip, unsigned count, unsigned *first_gsi)
         put_pins(grown);
     }
     chip->routing = grown;
-    *first_gsi = IRQCHIP_PINS + chip->msis;
+    *first_gsi = arch_irqs.pins + chip->msis;
     chip->msis += count;
     return 0;
 }

@@ -13,8 +13,6 @@
 
 #include "devices/core/irq.h"
 
-/* GSIs below are pins of the I/O APIC, those from here on are messages. */
-#define IRQCHIP_PINS     24
 #define IRQCHIP_MAX_MSIS 2048 /* of KVM's 4096 routes */
 
 struct irqchip {
@@ -22,7 +20,7 @@ struct irqchip {
     bool use_irqfd, use_ioeventfd, any_length; /* constant */
     pthread_mutex_t lock;                      /* protects what follows */
     struct kvm_irq_routing *routing;           /* as KVM has it; owned; NULL before the first MSI */
-    unsigned msis;                             /* given out; the next GSI is IRQCHIP_PINS + msis */
+    unsigned msis; /* given out; the next GSI is arch_irqs.pins + msis */
 };
 
 /*

@@ -105,9 +105,9 @@ int kvm_enable_cap(int fd, uint32_t capability, uint64_t arg0)
     return kvm_ioctl(fd, KVM_ENABLE_CAP, &cap);
 }
 
-int kvm_create_vm(const struct kvm *kvm)
+int kvm_create_vm(const struct kvm *kvm, unsigned long type)
 {
-    return kvm_ioctl_number(kvm->fd, KVM_CREATE_VM, 0);
+    return kvm_ioctl_number(kvm->fd, KVM_CREATE_VM, type);
 }
 
 int kvm_create_vcpu(int vm, unsigned id)
@@ -127,9 +127,9 @@ int kvm_set_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t size, const voi
     return kvm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-int kvm_irq_line(int vm, unsigned gsi, unsigned level)
+int kvm_irq_line(int vm, unsigned irq, unsigned level)
 {
-    struct kvm_irq_level line = {.irq = gsi, .level = level};
+    struct kvm_irq_level line = {.irq = irq, .level = level};
 
     return kvm_ioctl(vm, KVM_IRQ_LINE, &line);
 }

@@ -32,12 +32,13 @@ const char *kvm_advice(int error);
 int kvm_check_extension(int fd, unsigned capability);
 int kvm_enable_cap(int fd, uint32_t capability, uint64_t arg0);
 
-int kvm_create_vm(const struct kvm *kvm); /* file descriptor, close-on-exec */
-int kvm_create_vcpu(int vm, unsigned id); /* file descriptor */
+/* File descriptors, close-on-exec. type: hv/arch/arch.h, arch_vm_type. */
+int kvm_create_vm(const struct kvm *kvm, unsigned long type);
+int kvm_create_vcpu(int vm, unsigned id);
 
 /* size 0 removes the slot. `host` is page aligned and stays mapped as long as the VM. */
 int kvm_set_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t size, const void *host);
-int kvm_irq_line(int vm, unsigned gsi, unsigned level);
+int kvm_irq_line(int vm, unsigned irq, unsigned level); /* irq: arch_irqs.line + GSI */
 int kvm_coalesce_port(int vm, uint16_t port, uint32_t size, int enable);
 
 /* A write to eventfd `fd` raises `gsi`, or no longer does; an I/O APIC pin gets an edge. */

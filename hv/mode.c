@@ -6,6 +6,7 @@
 
 #include "devices/core/util.h"
 #include "devices/table.h"
+#include "hv/arch/arch.h"
 
 /*
  * The command line holds what a console needs and nothing that changes what is tested: Debian's
@@ -18,7 +19,7 @@ const struct mode modes[] = {
         .help = "a guest that knows it is virtual: direct kernel entry, ACPI without legacy "
                 "hardware; no PIT, no PIC, PCI only if asked for",
         .devices = MODE_PV,
-        .cmdline = "console=ttyS0",
+        .cmdline = arch_cmdline,
     },
 };
 

@@ -65,12 +65,12 @@ void vcpu_destroy(struct vcpu *vcpu)
     vcpu->backtrace = NULL;
 }
 
-/* KVM_RUN itself failed: EFAULT when guest RAM cannot be had, for instance. */
+/* KVM_RUN, say, failed: EFAULT when guest RAM cannot be had, for instance. */
 static void host_failure(struct vcpu *vcpu, int err)
 {
     struct outcome outcome = {.end = END_VMM_ERROR, .vcpu = (int)vcpu->id};
 
-    snprintf(outcome.detail, sizeof(outcome.detail), "KVM_RUN failed: %s", strerror(-err));
+    snprintf(outcome.detail, sizeof(outcome.detail), "KVM failed: %s", strerror(-err));
     vm_end(vcpu->vm, &outcome);
 }
 
@@ -83,6 +83,7 @@ static void *vcpu_main(void *opaque)
     struct outcome outcome = {.vcpu = (int)vcpu->id};
 
     while (!atomic_load_explicit(&vcpu->stop, memory_order_acquire)) {
+        enum exit_action action;
         int err = kvm_run(vcpu->fd);
 
         if (err == -EINTR || err == -EAGAIN)
@@ -93,7 +94,14 @@ static void *vcpu_main(void *opaque)
         }
         /* Queued writes happened before this exit, on whichever vCPU: devices see them first. */
         coalesce_drain(&vm->coalesce);
-        if (exit_dispatch(&ctx, vcpu->run, vm->kvm.run_bytes, &outcome) != EXIT_CONTINUE) {
+        action = exit_dispatch(&ctx, vcpu->run, vm->kvm.run_bytes, &outcome);
+        if (action == EXIT_REFUSED) {
+            err = arch_refuse_access(vcpu);
+            if (err) {
+                host_failure(vcpu, err);
+                break;
+            }
+        } else if (action != EXIT_CONTINUE) {
             vm_end(vm, &outcome);
             break;
         }

@@ -322,11 +322,17 @@ static int create_irqchip(struct vm *vm)
 /* KVM_CREATE_VM is where a host without rights, memory or free hardware says so. */
 static int create_kvm_vm(struct vm *vm)
 {
+    const struct gmem *ram = &vm->ram.guest;
+    const struct gmem_region *last = &ram->region[ram->count - 1];
     int err = kvm_open(&vm->kvm, KVM_DEVICE);
+    long type;
 
     if (err)
         return err;
-    vm->fd = kvm_create_vm(&vm->kvm);
+    type = arch_vm_type(vm->kvm.fd, last->gpa + last->size);
+    if (type < 0)
+        return (int)type;
+    vm->fd = kvm_create_vm(&vm->kvm, (unsigned long)type);
     if (vm->fd < 0) {
         log_error("%s: cannot create a virtual machine: %s (%s)", KVM_DEVICE, strerror(-vm->fd),
                   kvm_advice(vm->fd));
@@ -368,8 +374,8 @@ int vm_create(struct vm *vm, const struct vm_config *config, struct command *com
         (err = arch_load(vm)) || (err = create_kvm_vm(vm)) || (err = arch_vm_prepare(vm)) ||
         /* Each slot costs milliseconds once the interrupt controller exists. */
         (err = memory_register(&vm->ram, vm->fd)) || (err = create_irqchip(vm)) ||
-        (err = create_vcpus(vm)) || (err = create_devices(vm)) || (err = create_coalesce(vm)) ||
-        (err = command_attach(command, vm->loop, &host)))
+        (err = create_vcpus(vm)) || (err = arch_vcpus_created(vm)) || (err = create_devices(vm)) ||
+        (err = create_coalesce(vm)) || (err = command_attach(command, vm->loop, &host)))
         vm_destroy(vm);
     return err;
 }

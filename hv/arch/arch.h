@@ -32,9 +32,30 @@ struct arch_pci {
 };
 extern const struct arch_pci arch_pci;
 
+/* What the kernel's command line says of the console: "console=ttyS0". */
+extern const char arch_cmdline[];
+
+/*
+ * How KVM counts interrupts here. GSIs 0 to pins - 1 are lines of the controller that routes call
+ * `pin_chip`, those from there on are messages. KVM_IRQ_LINE adds `line` to a GSI. msi_device:
+ * a message also says which device sent it.
+ */
+struct arch_irqs {
+    unsigned pins, pin_chip;
+    uint32_t line;
+    bool msi_device;
+};
+extern const struct arch_irqs arch_irqs;
+
 /* Where the machine's virtio device number `index` lies when it is memory-mapped. -ENOSPC: there is
  * no interrupt line left. Pure. */
 int arch_virtio_place(unsigned index, struct device_place *place);
+
+/*
+ * The type for KVM_CREATE_VM of a machine whose RAM ends at `ram_end` (0: whatever the host has).
+ * -EINVAL: this host's processors do not reach that far.
+ */
+long arch_vm_type(int kvm_fd, uint64_t ram_end);
 
 /* Before memory slots and interrupt controller: what must be set on a bare VM. */
 int arch_vm_prepare(struct vm *vm);
@@ -57,6 +78,15 @@ const void *arch_device_tree(const struct vm *vm, size_t *len);
 
 /* Registers of one vCPU at power-on; vCPU 0 is set to the kernel's entry. */
 int arch_vcpu_init(struct vcpu *vcpu);
+
+/* What needs all vCPUs, before any device exists. */
+int arch_vcpus_created(struct vm *vm);
+
+/*
+ * For EXIT_REFUSED: the access that came with the last exit cannot be carried out, and the guest's
+ * own handler is to know. vCPU thread; no log.
+ */
+int arch_refuse_access(const struct vcpu *vcpu);
 
 /* --set-reg NAME=VALUE: true when this architecture knows the name and the value parses. */
 bool arch_set_reg_known(const char *text);
@@ -97,6 +127,20 @@ const char *arch_explain(const struct vcpu *vcpu);
  */
 const char *arch_kvm_is_emulated(void);
 
+/* A capability that hv uses, and what its lack costs (`hv doctor`). */
+struct arch_capability {
+    unsigned number;
+    const char *name;
+    bool required;
+    const char *cost;
+};
+extern const struct arch_capability arch_capabilities[];
+extern const unsigned arch_capability_count; /* at most ARCH_CAPABILITIES_MAX */
+#define ARCH_CAPABILITIES_MAX 16
+
+/* What the probes' exits are: "a port write". */
+extern const char arch_probe_exit[];
+
 /* What a guest of a few bytes found out about this KVM (`hv doctor`). */
 struct arch_probe {
     const char *name; /* static: "long mode, ring 0" */
@@ -104,7 +148,7 @@ struct arch_probe {
     bool ok;
     char failure[80];      /* why not ok */
     double instruction_ns; /* of plain integer instructions */
-    double exit_ns;        /* of a port write that hv handles */
+    double exit_ns;        /* of a write to a device that hv handles */
 };
 
 /* Slower than this per instruction: KVM interprets. Hardware needs below 1, software emulation of

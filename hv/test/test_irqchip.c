@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "hv/arch/arch.h"
 #include "hv/irqchip.h"
 #include "hv/kvm.h"
 #include "hv/test/run_suite.h"
@@ -168,11 +169,11 @@ START_TEST(a_message_by_irqfd_keeps_the_io_apic_routes)
     ck_assert_int_eq(irq_msi_create(&chip, 2, &a), 0);
     ck_assert_int_eq(irq_msi_create(&chip, 3, &b), 0);
     for (unsigned i = 0; i < 5; i++)
-        ck_assert_uint_eq(kvm.gsi[i], IRQCHIP_PINS + i);
+        ck_assert_uint_eq(kvm.gsi[i], arch_irqs.pins + i);
     port = irq_msi_port(b);
     ck_assert_int_eq(port.set(port.opaque, 2, true, ADDRESS, DATA), 0);
-    ck_assert_uint_eq(kvm.route_count, IRQCHIP_PINS + 1);
-    for (unsigned i = 0; i < IRQCHIP_PINS; i++) {
+    ck_assert_uint_eq(kvm.route_count, arch_irqs.pins + 1);
+    for (unsigned i = 0; i < arch_irqs.pins; i++) {
         ck_assert_uint_eq(kvm.route[i].gsi, i);
         ck_assert_uint_eq(kvm.route[i].type, KVM_IRQ_ROUTING_IRQCHIP);
         ck_assert_uint_eq(kvm.route[i].u.irqchip.irqchip, KVM_IRQCHIP_IOAPIC);
@@ -208,7 +209,7 @@ START_TEST(the_same_message_again_costs_no_new_routing)
     ck_assert_uint_eq(kvm.routings, 1);
     port.set(port.opaque, 0, true, ADDRESS, DATA + 1);
     ck_assert_uint_eq(kvm.routings, 2);
-    ck_assert_uint_eq(kvm.route_count, IRQCHIP_PINS + 1);
+    ck_assert_uint_eq(kvm.route_count, arch_irqs.pins + 1);
     ck_assert_uint_eq(kvm.route[24].u.msi.data, DATA + 1);
     irq_msi_destroy(msi);
     irqchip_fini(&chip);
@@ -233,7 +234,7 @@ START_TEST(a_refused_route_leaves_the_table_as_it_was)
     ck_assert_uint_eq(signals(0) + signals(1), 0);
     kvm.fail_routing = 0;
     ck_assert_int_eq(port.set(port.opaque, 1, true, ADDRESS, 5), 0);
-    ck_assert_uint_eq(kvm.route_count, IRQCHIP_PINS + 2);
+    ck_assert_uint_eq(kvm.route_count, arch_irqs.pins + 2);
     ck_assert_uint_eq(kvm.route[24].u.msi.data, DATA);
     ck_assert_uint_eq(kvm.route[25].u.msi.data, 5);
     irq_msi_destroy(msi);

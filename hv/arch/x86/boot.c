@@ -18,6 +18,7 @@
 #include "hv/arch/arch.h"
 #include "hv/arch/x86/layout.h"
 #include "hv/arch/x86/x86.h"
+#include "hv/cmdline.h"
 #include "hv/loader/loader.h"
 #include "hv/mode.h"
 #include "hv/virtio_setup.h"
@@ -48,43 +49,15 @@ struct boot {
     uint64_t rsdp_gpa;
 };
 
-/* --cmdline or the mode's own line, virtio devices if they are told there, then --append. The
- * caller frees it. */
-static char *make_cmdline(const struct vm_config *config)
-{
-    const char *base = config->cmdline ? config->cmdline : config->mode->cmdline;
-    const char *append = config->append ? config->append : "";
-    char *virtio = virtio_setup_cmdline(config), *line = NULL;
-    int n = -1;
-
-    if (virtio)
-        n = asprintf(&line, "%s%s%s%s", base, virtio, *append && (*base || *virtio) ? " " : "",
-                     append);
-    free(virtio);
-    return n < 0 ? NULL : line;
-}
-
-/*
- * The kernel says how much it takes (cmdline_size); a longer line would be cut silently, which is
- * how options get lost.
- */
+/* Where all boot protocols of x86 can point at it. */
 static int write_cmdline(struct boot *b, const struct kernel *kernel)
 {
-    size_t len, most = kernel->cmdline_max;
+    size_t most = LAYOUT_CMDLINE_MAX - 1;
+    int err = cmdline_make(b->vm->config, kernel->cmdline_max < most ? kernel->cmdline_max : most,
+                           &b->cmdline);
 
-    b->cmdline = make_cmdline(b->vm->config);
-    if (!b->cmdline) {
-        log_error("the kernel command line: %s", strerror(ENOMEM));
-        return -ENOMEM;
-    }
-    len = strlen(b->cmdline);
-    if (most > LAYOUT_CMDLINE_MAX - 1)
-        most = LAYOUT_CMDLINE_MAX - 1;
-    if (len > most) {
-        log_error("the kernel command line has %zu bytes, this kernel takes %zu", len, most);
-        return -E2BIG;
-    }
-    return gmem_write(&b->vm->ram.guest, LAYOUT_CMDLINE, b->cmdline, len + 1);
+    return err ? err
+               : gmem_write(&b->vm->ram.guest, LAYOUT_CMDLINE, b->cmdline, strlen(b->cmdline) + 1);
 }
 
 /* Empty ranges are left out: small guests have no RAM behind the hole. */

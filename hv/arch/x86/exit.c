@@ -1,4 +1,5 @@
 /* What an x86 exit says beyond the generic part, and the state of a stopped vCPU for people. */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -18,6 +19,13 @@ uint64_t arch_exit_rip(const struct kvm_run *run)
 {
     /* Asked for at vcpu_create; KVM sets the bit when it fills the area. */
     return run->kvm_valid_regs & KVM_SYNC_X86_REGS ? run->s.regs.regs.rip : 0;
+}
+
+/* KVM's instruction emulator carries out every access. */
+int arch_refuse_access(const struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return -ENOTSUP;
 }
 
 unsigned x86_read_linear(const struct vcpu *vcpu, uint64_t linear, void *buf, unsigned len)

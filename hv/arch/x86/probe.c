@@ -55,6 +55,25 @@ static const struct {
 };
 
 const unsigned arch_probe_count = ARRAY_SIZE(kinds);
+const char arch_probe_exit[] = "a port write";
+
+const struct arch_capability arch_capabilities[] = {
+    {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", true, "no guest memory"},
+    {KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP", true, "no interrupt controller"},
+    {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", true, "vCPUs cannot be stopped reliably"},
+    {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", true, "no CPUID for the guest"},
+    {KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE", false, "no start of further vCPUs"},
+    {KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER", false,
+     "guests calibrate their timer, which makes boots longer"},
+    {KVM_CAP_COALESCED_PIO, "KVM_CAP_COALESCED_PIO", false, "twice the exits for serial output"},
+    {KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS", false, "exit reports lack the instruction pointer"},
+    {KVM_CAP_ADJUST_CLOCK, "KVM_CAP_ADJUST_CLOCK", false, "no kvm-clock adjustment"},
+    {KVM_CAP_IRQFD, "KVM_CAP_IRQFD", false, "an ioctl for each device interrupt"},
+    {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD", false, "an exit to hv for each device kick"},
+};
+
+const unsigned arch_capability_count = ARRAY_SIZE(arch_capabilities);
+_Static_assert(ARRAY_SIZE(arch_capabilities) <= ARCH_CAPABILITIES_MAX, "no room for findings");
 
 /* Accepts a half-open one. */
 static void close_vm(struct probe_vm *p)
@@ -81,7 +100,7 @@ static int open_vm(struct probe_vm *p, const struct kvm *kvm)
     if (map == MAP_FAILED)
         return -errno;
     p->ram = map;
-    p->vm = kvm_create_vm(kvm);
+    p->vm = kvm_create_vm(kvm, 0);
     if (p->vm < 0)
         return p->vm;
     kvm_ioctl(p->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);

@@ -4,33 +4,16 @@
 #include <unistd.h>
 
 #include "devices/core/log.h"
-#include "devices/core/util.h"
-#include "devices/virtio/mmio.h"
 #include "hv/arch/arch.h"
 #include "hv/arch/x86/layout.h"
 #include "hv/kvm.h"
 #include "hv/vm.h"
 
-const struct device_table *const arch_devices = &devices_x86;
-const uint64_t arch_hole = LAYOUT_HOLE;
-const uint64_t arch_hole_end = LAYOUT_HOLE_END;
-
-const struct arch_pci arch_pci = {.window = LAYOUT_PCI_WINDOW,
-                                  .window_size = LAYOUT_PCI_WINDOW_SIZE,
-                                  .ecam = LAYOUT_PCI_ECAM,
-                                  .ports = true};
-
-/* Lines of the I/O APIC that nothing else of a PC has, from the top of what was ISA's. */
-int arch_virtio_place(unsigned index, struct device_place *place)
+/* There is one type, and guest addresses are as wide as the processor's own. */
+long arch_vm_type(int kvm_fd, uint64_t ram_end)
 {
-    static const int gsi[] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 5, 6, 7};
-
-    if (index >= ARRAY_SIZE(gsi))
-        return -ENOSPC;
-    *place = (struct device_place){.bus = DEVICE_MMIO,
-                                   .base = LAYOUT_VIRTIO + (uint64_t)index * LAYOUT_VIRTIO_STEP,
-                                   .size = VIRTIO_MMIO_SIZE,
-                                   .gsi = gsi[index]};
+    (void)kvm_fd;
+    (void)ram_end;
     return 0;
 }
 
@@ -57,6 +40,12 @@ int arch_irqchip_create(struct vm *vm)
     if (err)
         log_error("cannot create the interrupt controller: %s", strerror(-err));
     return err;
+}
+
+int arch_vcpus_created(struct vm *vm)
+{
+    (void)vm;
+    return 0;
 }
 
 const char *arch_kvm_is_emulated(void)
