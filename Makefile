@@ -49,10 +49,11 @@ all: $(B)/hv $(B)/hv-test
 include firmware/init/rules.mk
 include guest-tests/rules.mk
 include guest-tests/guests.mk
+include guest-tests/arm64.mk
 include scripts/rules.mk
 
 help:
-	@sed -n 's/^#: //p' Makefile guest-tests/rules.mk guest-tests/guests.mk scripts/rules.mk
+	@sed -n 's/^#: //p' Makefile guest-tests/rules.mk guest-tests/guests.mk guest-tests/arm64.mk scripts/rules.mk
 
 # A change of flags or compiler rebuilds what depends on it.
 $(B)/flags: FORCE

@@ -1,0 +1,81 @@
+# Guest images and the testbed of arm64, made on any machine. Included by the Makefile.
+
+ARM_GUEST := build/guest/arm64
+ARM_BED   := build/testbed/arm64
+ARM_CC    := aarch64-linux-gnu-gcc
+ARM_STRIP := aarch64-linux-gnu-strip
+ARM_BUSYBOX := build/cache/busybox-arm64/bin/busybox
+ARM_CLOUD := build/cache/linux-cloud-arm64
+ARM_STANDARD := build/cache/linux-arm64
+
+.PHONY: guests-arm64 testbed-arm64 deps-arm64
+
+#: make guests-arm64    the same guest images of arm64, in build/guest/arm64
+guests-arm64: $(addprefix $(ARM_GUEST)/,vmlinuz initrd.cpio initrd-virtio.cpio root.img modules/modules.dep \
+              standard/vmlinuz standard/modules/modules.dep)
+
+#: make testbed-arm64   prepare the arm64 box (guest-tests/testbed/run --arch arm64)
+testbed-arm64: $(addprefix $(ARM_BED)/,vmlinuz initrd.cpio) $(BED)/link
+
+deps-arm64:
+	@scripts/install-deps test arm64
+
+$(ARM_CLOUD)/vmlinuz $(ARM_STANDARD)/vmlinuz: | deps-arm64
+$(ARM_BUSYBOX): build/cache/busybox-arm64/fetched ;
+# The package of libfdt-dev for arm64 cannot be installed beside that of this machine.
+build/cache/busybox-arm64/fetched build/cache/libfdt-arm64/fetched: | deps-arm64
+	@echo "  FETCH $(@D)"
+	$(Q)$(IMAGES)/fetch-package $(if $(findstring busybox,$@),busybox-static,libfdt-dev):arm64 $(@D)
+
+$(ARM_GUEST)/vmlinuz: $(ARM_CLOUD)/vmlinuz
+$(ARM_GUEST)/standard/vmlinuz: $(ARM_STANDARD)/vmlinuz
+$(ARM_BED)/vmlinuz: $(ARM_STANDARD)/vmlinuz
+$(ARM_GUEST)/vmlinuz $(ARM_GUEST)/standard/vmlinuz $(ARM_BED)/vmlinuz:
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(ARM_GUEST)/modules/modules.dep: $(ARM_CLOUD)/modules/modules.dep
+$(ARM_GUEST)/standard/modules/modules.dep: $(ARM_STANDARD)/modules/modules.dep
+$(ARM_GUEST)/modules/modules.dep $(ARM_GUEST)/standard/modules/modules.dep:
+	@mkdir -p $(dir $(@D))
+	$(Q)rm -rf $(@D) && ln -sr $(<D) $(@D)
+
+$(ARM_GUEST)/initrd.cpio: $(IMAGES)/init $(IMAGES)/make-initrd $(ARM_BUSYBOX)
+	@echo "  CPIO  $@"
+	@mkdir -p $(@D)
+	$(Q)BUSYBOX=$(ARM_BUSYBOX) $(IMAGES)/make-initrd $@ init=$<
+
+$(ARM_GUEST)/initrd-virtio.cpio: $(IMAGES)/init $(IMAGES)/make-initrd $(ARM_BUSYBOX) $(ARM_CLOUD)/vmlinuz \
+                                 guest-tests/rules.mk
+	@echo "  CPIO  $@"
+	@mkdir -p $(@D)/stripped
+	$(Q)n=10; set --; \
+	for m in net/core/failover $(VIRTIO_MODULES:%=drivers/%); do \
+	    $(ARM_STRIP) --strip-debug -o $(@D)/stripped/$$n.ko $(ARM_CLOUD)/modules/kernel/$$m.ko || exit; \
+	    set -- "$$@" modules/$$n-$${m##*/}.ko=$(@D)/stripped/$$n.ko; n=$$((n + 1)); \
+	done; \
+	BUSYBOX=$(ARM_BUSYBOX) $(IMAGES)/make-initrd $@ init=$< "$$@"
+
+$(ARM_GUEST)/root.img: $(IMAGES)/init $(IMAGES)/make-root $(wildcard $(IMAGES)/root-tests/*) $(ARM_BUSYBOX)
+	@echo "  EXT4  $@"
+	@mkdir -p $(@D)
+	$(Q)BUSYBOX=$(ARM_BUSYBOX) $(IMAGES)/make-root $@ 16M $< $(IMAGES)/root-tests
+
+# The standard kernel has KVM and virtio's core built in.
+ARM_BED_MODULES := drivers/virtio/virtio_mmio drivers/char/virtio_console fs/netfs/netfs fs/fscache/fscache \
+                   net/9p/9pnet net/9p/9pnet_virtio fs/9p/9p
+
+$(ARM_BED)/agent: guest-tests/testbed/agent.c $(BED_SRC)
+	@echo "  CC    $@"
+	@mkdir -p $(@D)
+	$(Q)$(ARM_CC) $(BED_CFLAGS) -static -s -o $@ $(filter %.c,$^) -lutil
+
+$(ARM_BED)/initrd.cpio: guest-tests/testbed/init-arm64 $(ARM_BED)/agent $(IMAGES)/make-initrd $(ARM_BUSYBOX) \
+                        $(ARM_STANDARD)/vmlinuz guest-tests/arm64.mk
+	@echo "  CPIO  $@"
+	@mkdir -p $(@D)/modules
+	$(Q)set --; for m in $(ARM_BED_MODULES); do \
+	    $(ARM_STRIP) --strip-debug -o $(@D)/modules/$${m##*/}.ko $(ARM_STANDARD)/modules/kernel/$$m.ko || exit; \
+	    set -- "$$@" modules/$${m##*/}.ko=$(@D)/modules/$${m##*/}.ko; \
+	done; \
+	BUSYBOX=$(ARM_BUSYBOX) $(IMAGES)/make-initrd $@ init=$< bin/agent=$(ARM_BED)/agent "$$@"
