@@ -27,11 +27,9 @@
 #define LAYOUT_PCI_ECAM        0x30000000 /* configuration space of bus 0 */
 #define LAYOUT_PCI_ECAM_SIZE   0x100000
 
-#define LAYOUT_RAM 0x40000000
-
-/* The device tree is hv's; the kernel and all else lie behind it (booting.rst: 2 MiB at most). */
-#define LAYOUT_FDT      LAYOUT_RAM
-#define LAYOUT_FDT_SIZE 0x200000
+#define LAYOUT_RAM             0x40000000
+#define LAYOUT_FDT_MAX                                                                             \
+    0x20000 /* bytes of the device tree, which lies where the kernel leaves room */
 
 /*
  * Shared interrupts, as the device table, the GIC's nodes and KVM's routes count them (INTID less
