@@ -127,7 +127,7 @@ int memory_create(struct memory *mem, uint64_t size, enum memory_backing backing
     if (!err)
         err = map_ram(mem, backing);
     if (!err)
-        err = gmem_add(&mem->guest, 0, low, mem->host);
+        err = low ? gmem_add(&mem->guest, 0, low, mem->host) : 0;
     if (!err && size > low)
         err = gmem_add(&mem->guest, hole_end, size - low, mem->host + low);
     if (!err && mem->fd >= 0)

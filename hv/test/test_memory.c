@@ -92,6 +92,18 @@ START_TEST(ram_beyond_the_hole_continues_at_4_gib)
 }
 END_TEST
 
+START_TEST(ram_behind_a_hole_at_0_is_one_region)
+{
+    struct memory mem;
+
+    ck_assert_int_eq(memory_create(&mem, 64 * MIB, BACKING_THP, false, 0, GIB), 0);
+    ck_assert_uint_eq(mem.guest.count, 1);
+    ck_assert_uint_eq(mem.guest.region[0].gpa, GIB);
+    ck_assert_uint_eq(mem.guest.region[0].size, 64 * MIB);
+    memory_destroy(&mem);
+}
+END_TEST
+
 START_TEST(ram_starts_at_a_huge_page)
 {
     struct memory mem;
@@ -235,6 +247,7 @@ int main(void)
         CASE(small_ram_is_one_region_from_zero),
         CASE(ram_up_to_the_hole_stays_below_it),
         CASE(ram_beyond_the_hole_continues_at_4_gib),
+        CASE(ram_behind_a_hole_at_0_is_one_region),
         CASE(ram_starts_at_a_huge_page),
         CASE(more_ram_than_the_host_has_is_refused),
         CASE(huge_pages_want_whole_pages),
