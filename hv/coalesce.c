@@ -1,4 +1,4 @@
-/* Batched port writes: see coalesce.h for what and why. */
+/* Batched writes: see coalesce.h for what and why. */
 #include "hv/coalesce.h"
 
 #include <errno.h>
@@ -26,8 +26,8 @@ static void drain_locked(struct coalesce *c)
         uint32_t first = c->ring->first % c->ring_entries;
         struct kvm_coalesced_mmio entry = c->ring->coalesced_mmio[first];
 
-        if (entry.pio && (entry.len == 1 || entry.len == 2 || entry.len == 4))
-            bus_write(c->port_bus, entry.phys_addr, entry.len, entry.data);
+        if (entry.pio == c->pio && (entry.len == 1 || entry.len == 2 || entry.len == 4))
+            bus_write(c->bus, entry.phys_addr, entry.len, entry.data);
         c->drained++;
         /* Partner: KVM reads `first` to see free space before it fills an entry. */
         __atomic_store_n(&c->ring->first, (first + 1) % c->ring_entries, __ATOMIC_RELEASE);
@@ -40,11 +40,11 @@ static void drain_locked(struct coalesce *c)
  */
 static void set_on(struct coalesce *c, bool on)
 {
-    int err = kvm_coalesce_port(c->vm_fd, c->port, 1, on);
+    int err = kvm_coalesce(c->vm_fd, c->addr, c->size, c->pio, on);
 
     if (err && on) {
-        log_debug("batched port writes: %s; going on without", strerror(-err));
-        c->port = 0;
+        log_debug("batched writes: %s; going on without", strerror(-err));
+        c->size = 0;
         return;
     }
     atomic_store_explicit(&c->on, on, memory_order_relaxed);
@@ -69,13 +69,14 @@ static void tick(void *opaque)
     pthread_mutex_unlock(&c->lock);
 }
 
-int coalesce_init(struct coalesce *c, int vm_fd, struct kvm_run *run, uint16_t port,
-                  struct bus *port_bus, struct loop *loop)
+int coalesce_init(struct coalesce *c, int vm_fd, struct kvm_run *run,
+                  const struct device_place *place, struct bus *bus, struct loop *loop)
 {
     int page = kvm_check_extension(vm_fd, KVM_CAP_COALESCED_MMIO);
+    bool pio = place->bus == DEVICE_PORT;
     long page_bytes = sysconf(_SC_PAGESIZE);
 
-    if (page <= 0 || !kvm_check_extension(vm_fd, KVM_CAP_COALESCED_PIO))
+    if (page <= 0 || (pio && !kvm_check_extension(vm_fd, KVM_CAP_COALESCED_PIO)))
         return 0;
     c->timer = loop_timer_add(loop, tick, c);
     if (!c->timer)
@@ -85,8 +86,10 @@ int coalesce_init(struct coalesce *c, int vm_fd, struct kvm_run *run, uint16_t p
     c->ring_entries =
         (uint32_t)(((size_t)page_bytes - sizeof(*c->ring)) / sizeof(struct kvm_coalesced_mmio));
     c->vm_fd = vm_fd;
-    c->port_bus = port_bus;
-    c->port = port;
+    c->bus = bus;
+    c->pio = pio;
+    c->addr = place->base;
+    c->size = place->batched;
     return 0;
 }
 
@@ -108,10 +111,18 @@ void coalesce_drain(struct coalesce *c)
     pthread_mutex_unlock(&c->lock);
 }
 
+static bool is_write(const struct coalesce *c, const struct kvm_run *run)
+{
+    if (c->pio)
+        return run->exit_reason == KVM_EXIT_IO && run->io.port == c->addr &&
+               run->io.direction == KVM_EXIT_IO_OUT;
+    return run->exit_reason == KVM_EXIT_MMIO && run->mmio.phys_addr == c->addr &&
+           run->mmio.is_write;
+}
+
 void coalesce_note(struct coalesce *c, const struct kvm_run *run)
 {
-    if (!c->port || run->exit_reason != KVM_EXIT_IO || run->io.port != c->port ||
-        run->io.direction != KVM_EXIT_IO_OUT || atomic_load_explicit(&c->on, memory_order_relaxed))
+    if (!c->size || atomic_load_explicit(&c->on, memory_order_relaxed) || !is_write(c, run))
         return;
     pthread_mutex_lock(&c->lock);
     if (!atomic_load_explicit(&c->on, memory_order_relaxed) && ++c->writes >= COALESCE_START) {

@@ -1,5 +1,5 @@
 /*
- * Batched port writes. KVM can queue writes to chosen ports in a ring that all vCPUs share
+ * Batched writes. KVM can queue writes to a chosen register in a ring that all vCPUs share
  * (api.rst, KVM_REGISTER_COALESCED_MMIO) instead of returning to hv for each. That halves the exits
  * of a guest that polls its serial port byte by byte.
  *
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "devices/core/bus.h"
+#include "devices/table.h"
 
 struct loop;
 struct loop_timer;
@@ -29,12 +30,14 @@ struct loop_timer;
 
 struct coalesce {
     pthread_mutex_t lock;
-    struct bus *port_bus;
+    struct bus *bus;
     struct kvm_coalesced_mmio_ring *ring; /* in the first vCPU's shared area; NULL: no support */
     uint32_t ring_entries;
     int vm_fd;
     struct loop_timer *timer;
-    uint16_t port;         /* the register; 0: none */
+    uint64_t addr;         /* the register, on `bus` */
+    uint32_t size;         /* of it; 0: none */
+    bool pio;              /* `bus` is that of ports */
     uint32_t writes;       /* exits for it since the last pause; by any vCPU under lock */
     uint64_t drained;      /* entries taken from the ring */
     uint64_t seen_drained; /* at the last tick */
@@ -42,11 +45,12 @@ struct coalesce {
 };
 
 /*
- * Batches one-byte writes to `port`. `run` is the shared area of a vCPU, which must outlive this.
- * Does nothing when KVM lacks the capability. Main thread, before vCPUs run. 0 or -errno.
+ * Batches writes to what a place says may be batched, on its bus. `run` is the shared area of a
+ * vCPU, which must outlive this. Does nothing when KVM lacks the capability. Main thread, before
+ * vCPUs run. 0 or -errno.
  */
-int coalesce_init(struct coalesce *c, int vm_fd, struct kvm_run *run, uint16_t port,
-                  struct bus *port_bus, struct loop *loop);
+int coalesce_init(struct coalesce *c, int vm_fd, struct kvm_run *run,
+                  const struct device_place *place, struct bus *bus, struct loop *loop);
 
 /* A zeroed struct is inert: drain and note do nothing. Accepts one. */
 void coalesce_fini(struct coalesce *c);

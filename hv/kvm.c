@@ -134,9 +134,9 @@ int kvm_irq_line(int vm, unsigned irq, unsigned level)
     return kvm_ioctl(vm, KVM_IRQ_LINE, &line);
 }
 
-int kvm_coalesce_port(int vm, uint16_t port, uint32_t size, int enable)
+int kvm_coalesce(int vm, uint64_t addr, uint32_t size, bool pio, bool enable)
 {
-    struct kvm_coalesced_mmio_zone zone = {.addr = port, .size = size, .pio = 1};
+    struct kvm_coalesced_mmio_zone zone = {.addr = addr, .size = size, .pio = pio};
 
     return kvm_ioctl(vm, enable ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO,
                      &zone);

@@ -39,7 +39,7 @@ int kvm_create_vcpu(int vm, unsigned id);
 /* size 0 removes the slot. `host` is page aligned and stays mapped as long as the VM. */
 int kvm_set_memory(int vm, uint32_t slot, uint64_t gpa, uint64_t size, const void *host);
 int kvm_irq_line(int vm, unsigned irq, unsigned level); /* irq: arch_irqs.line + GSI */
-int kvm_coalesce_port(int vm, uint16_t port, uint32_t size, int enable);
+int kvm_coalesce(int vm, uint64_t addr, uint32_t size, bool pio, bool enable);
 
 /* A write to eventfd `fd` raises `gsi`, or no longer does; an I/O APIC pin gets an edge. */
 int kvm_irqfd(int vm, int fd, unsigned gsi, bool enable);

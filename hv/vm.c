@@ -297,9 +297,9 @@ static int create_coalesce(struct vm *vm)
     for (unsigned i = 0; vm->config->coalesce && i < vm->device_count; i++) {
         const struct device_place *place = &vm->device[i].place;
 
-        if (place->batched && place->bus == DEVICE_PORT) {
-            int err = coalesce_init(&vm->coalesce, vm->fd, vm->vcpu[0].run, (uint16_t)place->base,
-                                    &vm->port, vm->loop);
+        if (place->batched) {
+            struct bus *bus = place->bus == DEVICE_PORT ? &vm->port : &vm->mmio;
+            int err = coalesce_init(&vm->coalesce, vm->fd, vm->vcpu[0].run, place, bus, vm->loop);
 
             if (err)
                 log_error("batched serial output: %s (try --coalesce off)", strerror(-err));

@@ -172,7 +172,8 @@ static void make_ring(uint32_t start)
     bus_freeze(&bus);
     memset(&c, 0, sizeof(c));
     pthread_mutex_init(&c.lock, NULL);
-    c.port_bus = &bus;
+    c.bus = &bus;
+    c.pio = true;
     c.ring = calloc(1, 4096);
     c.ring_entries = (uint32_t)((4096 - sizeof(*c.ring)) / sizeof(struct kvm_coalesced_mmio));
     c.ring->first = c.ring->last = start;
@@ -229,6 +230,19 @@ START_TEST(entries_that_are_no_port_writes_are_passed_over)
 }
 END_TEST
 
+START_TEST(registers_in_memory_are_batched_as_ports_are)
+{
+    make_ring(0);
+    c.pio = false;
+    produce('a', 1, 1);
+    produce('b', 2, 0);
+    coalesce_drain(&c);
+    ck_assert_uint_eq(writes, 1);
+    ck_assert_uint_eq(written[0], 'b');
+    free(c.ring);
+}
+END_TEST
+
 START_TEST(batching_that_is_not_there_does_nothing)
 {
     struct coalesce none = {.ring = NULL};
@@ -255,6 +269,7 @@ int main(void)
         CASE(queued_writes_come_in_order_across_the_rings_end),
         CASE(a_full_ring_is_emptied_once),
         CASE(entries_that_are_no_port_writes_are_passed_over),
+        CASE(registers_in_memory_are_batched_as_ports_are),
         CASE(batching_that_is_not_there_does_nothing),
     };
 

@@ -12,6 +12,7 @@
 
 #define CODE_BEFORE 4 /* instructions */
 #define CODE_AFTER  8
+#define ESR_BITS    56
 
 /* KVM shares no registers with an exit here. */
 uint64_t arch_exit_rip(const struct kvm_run *run)
@@ -99,6 +100,9 @@ static void dump_system(FILE *out, int fd, const struct arm64_mmu *mmu)
             "  sctlr %016" PRIx64 " tcr %016" PRIx64 " vbar %016" PRIx64 "\n"
             "  ttbr0 %016" PRIx64 " ttbr1 %016" PRIx64 "\n",
             mmu->sctlr, mmu->tcr, vbar, mmu->ttbr0, mmu->ttbr1);
+    /* Bits that no exception sets: there has been none yet. */
+    if (esr >> ESR_BITS)
+        return;
     fprintf(out, "  last exception: esr %08" PRIx64 " (%s) far %016" PRIx64 " elr %016" PRIx64 "\n",
             esr, exception_class(esr), far, elr);
 }
