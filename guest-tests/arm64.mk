@@ -79,3 +79,37 @@ $(ARM_BED)/initrd.cpio: guest-tests/testbed/init-arm64 $(ARM_BED)/agent $(IMAGES
 	    set -- "$$@" modules/$${m##*/}.ko=$(@D)/modules/$${m##*/}.ko; \
 	done; \
 	BUSYBOX=$(ARM_BUSYBOX) $(IMAGES)/make-initrd $@ init=$< bin/agent=$(ARM_BED)/agent "$$@"
+
+# The small guests: build/guest-tests/arm64/NAME.img, in the format of a kernel.
+ARM_GUESTS := fdt timer smp abort vblk ending
+ARM_GUEST_LIB := $(patsubst %,guest-tests/arm64/lib/%.o,start main exception gic dtb memory) \
+                 $(patsubst %,guest-tests/lib/%.o,printf string test cmdline virtio virtio_mmio virtq virtio_blk)
+ARM_GUEST_OBJ := build/obj/guest-tests-arm64
+# No FPU: nobody has switched it on.
+ARM_GUEST_CFLAGS := -std=gnu11 -O2 -g $(GUEST_WARN) -I. -MMD -MP -ffreestanding -fno-pic -fno-pie -nostdlib \
+                    -fno-builtin -fno-tree-loop-distribute-patterns -mgeneral-regs-only -mstrict-align -mno-outline-atomics -fno-stack-protector \
+                    -fno-asynchronous-unwind-tables -fno-common
+
+.PHONY: guest-tests-arm64
+#: make guest-tests-arm64   the small guests of guest-tests/arm64
+guest-tests-arm64: $(ARM_GUESTS:%=build/guest-tests/arm64/%.img)
+
+$(ARM_GUEST_OBJ)/%.o: %.c guest-tests/arm64.mk
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  CC    $< (arm64)")
+	$(Q)$(ARM_CC) $(ARM_GUEST_CFLAGS) -c -o $@ $<
+$(ARM_GUEST_OBJ)/%.o: %.S guest-tests/arm64.mk
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  AS    $< (arm64)")
+	$(Q)$(ARM_CC) $(ARM_GUEST_CFLAGS) -c -o $@ $<
+build/guest-tests/arm64/%.elf: $(ARM_GUEST_OBJ)/guest-tests/arm64/%.o $(ARM_GUEST_LIB:%=$(ARM_GUEST_OBJ)/%) \
+                               guest-tests/arm64/lib/guest.lds
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)aarch64-linux-gnu-ld -nostdlib -static -T guest-tests/arm64/lib/guest.lds -z noexecstack --build-id=none \
+	    --no-warn-rwx-segments -o $@ $(filter %.o,$^)
+build/guest-tests/arm64/%.img: build/guest-tests/arm64/%.elf
+	$(Q)aarch64-linux-gnu-objcopy -O binary $< $@
+.SECONDARY:
+
+-include $(wildcard $(ARM_GUEST_OBJ)/guest-tests/*/*.d $(ARM_GUEST_OBJ)/guest-tests/*/lib/*.d)

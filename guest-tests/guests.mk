@@ -27,7 +27,7 @@ GUEST_CFLAGS := -std=gnu11 -O2 -g $(GUEST_WARN) -I. -MMD -MP -ffreestanding -fno
 GUEST_LD     := ld -nostdlib -static -T guest-tests/lib/guest.lds -z max-page-size=4096 \
                 -z noexecstack --build-id=none --no-warn-rwx-segments
 
-GUEST_LIB    := header pvh_note gdt boot boot_multiboot boot_pvh boot_linux64 cmdline console printf string test
+GUEST_LIB    := header pvh_note gdt boot boot_multiboot boot_pvh boot_linux64 cmdline console printf string memory test end
 GUEST_LIB_32 := $(GUEST_LIB) start32 arch32
 GUEST_LIB_64 := $(GUEST_LIB) start64 page_map isr idt apic ioapic wait paging smp trampoline \
                 pci virtio virtio_mmio virtio_pci virtq virtio_blk virtio_net inet virtio_rng virtio_console \

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __aarch64__
+#include "guest-tests/arm64/lib/io.h"
+#else
+
 #define PORT_DEBUG_CONSOLE 0xe9
 #define PORT_DEBUG_EXIT    0xf4
 #define PORT_UART          0x3f8
@@ -18,8 +22,8 @@
 #define PORT_RTC_DATA      0x71
 
 /* No device has these. */
-#define PORT_UNCLAIMED 0x3000
-#define MMIO_UNCLAIMED UINT32_C(0xd0000000)
+#define PORT_UNCLAIMED     0x3000
+#define MMIO_UNCLAIMED     UINT32_C(0xd0000000)
 
 static inline uint8_t in8(uint16_t port)
 {
@@ -124,4 +128,17 @@ static inline void interrupts_on_and_halt(void)
     __asm__ volatile("sti; hlt" : : : "memory");
 }
 
+/* The CPU keeps stores in order and loads in order; the compiler must be told. */
+static inline void memory_order(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
+/* What may still happen is that a load overtakes an earlier store: that takes a real fence. */
+static inline void memory_fence(void)
+{
+    __asm__ volatile("mfence" : : : "memory");
+}
+
+#endif
 #endif

@@ -2,7 +2,9 @@
  */
 #include "guest-tests/lib/ioapic.h"
 
+#include "guest-tests/lib/apic.h"
 #include "guest-tests/lib/mmio.h"
+#include "guest-tests/lib/virtio.h"
 
 #define IOAPIC_GPA      0xfec00000u
 #define IOAPIC_INDEX    (IOAPIC_GPA + 0x00)
@@ -43,4 +45,9 @@ void ioapic_mask(unsigned gsi)
 uint32_t ioapic_entry(unsigned gsi)
 {
     return read(REG_REDIRECTION + 2 * gsi);
+}
+
+void interrupt_route(unsigned gsi, uint8_t vector)
+{
+    ioapic_route(gsi, vector, apic_id());
 }

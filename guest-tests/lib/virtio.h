@@ -98,6 +98,10 @@ uint16_t virtio_config16(const struct virtio *dev, unsigned offset);
 uint32_t virtio_config32(const struct virtio *dev, unsigned offset);
 uint64_t virtio_config64(const struct virtio *dev, unsigned offset);
 
+/* For virtio_mmio.c: an edge on line `gsi` calls this CPU's handler of `vector`. ioapic.c; arm64's
+ * gic.c, where a line's handler is its own. */
+void interrupt_route(unsigned gsi, uint8_t vector);
+
 /* For virtio_find alone. */
 bool virtio_mmio_find(uint32_t type, unsigned nth, struct virtio *dev);
 bool virtio_pci_find(uint32_t type, unsigned nth, struct virtio *dev);

@@ -2,9 +2,7 @@
  * Virtio registers in memory (virtio 1.2, 4.2). Nothing on this bus can be asked what is there:
  * the command line says it, in the words that Linux takes, virtio_mmio.device=SIZE@ADDRESS:LINE.
  */
-#include "guest-tests/lib/apic.h"
 #include "guest-tests/lib/boot.h"
-#include "guest-tests/lib/ioapic.h"
 #include "guest-tests/lib/mmio.h"
 #include "guest-tests/lib/string.h"
 #include "guest-tests/lib/virtio.h"
@@ -108,7 +106,7 @@ static uint32_t mmio_ack_interrupt(struct virtio *dev)
 
 static void mmio_route(struct virtio *dev, uint8_t vector)
 {
-    ioapic_route(dev->gsi, vector, apic_id());
+    interrupt_route(dev->gsi, vector);
 }
 
 static const struct virtio_transport mmio_transport = {.name = "mmio",

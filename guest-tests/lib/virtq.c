@@ -17,13 +17,6 @@ static struct {
 } rings[VIRTQ_RINGS];
 static unsigned rings_used;
 
-/*
- * On x86 the CPU keeps stores in order and loads in order; the compiler must be told. What may
- * still happen is that a load overtakes an earlier store: that takes a real fence.
- */
-#define ORDER() __asm__ volatile("" : : : "memory")
-#define FENCE() __asm__ volatile("mfence" : : : "memory")
-
 /* Memory for the queue's rings: new, or that which it had before. False: used up. */
 static bool take_rings(struct virtq *queue)
 {
@@ -99,10 +92,10 @@ void virtq_publish(struct virtq *queue)
 {
     uint16_t before = queue->avail->index;
 
-    ORDER(); /* the ring's entries, then the index that shows them */
+    memory_order(); /* the ring's entries, then the index that shows them */
     queue->avail->index = queue->next_avail;
     /* The device writes its wish, then looks at the index; we do it the other way round. */
-    FENCE();
+    memory_fence();
     if (queue->next_avail != before && wants_notification(queue, before)) {
         queue->kicks++;
         queue->dev->transport->notify(queue->dev, queue->number);
@@ -136,7 +129,7 @@ void virtq_listen(struct virtq *queue, bool on)
     queue->avail->flags = on ? 0 : VIRTQ_NO_INTERRUPT;
     /* With EVENT_IDX the flag is ignored; an index just passed is 65,535 completions away. */
     want_interrupt_at(queue, on ? queue->last_used : (uint16_t)(queue->last_used - 1));
-    FENCE(); /* the wish, then the look that the caller takes */
+    memory_fence(); /* the wish, then the look that the caller takes */
 }
 
 bool virtq_take(struct virtq *queue, uint16_t *token, uint32_t *written)
@@ -145,7 +138,7 @@ bool virtq_take(struct virtq *queue, uint16_t *token, uint32_t *written)
 
     if (queue->used->index == queue->last_used)
         return false;
-    ORDER(); /* the index, then the entry it shows */
+    memory_order(); /* the index, then the entry it shows */
     *token = (uint16_t)queue->used->ring[slot].id;
     *written = queue->used->ring[slot].len;
     queue->last_used++;
