@@ -122,6 +122,7 @@ struct msi_vector {
 struct irq_msi {
     struct irqchip *chip;
     unsigned first_gsi, count;
+    uint32_t device;
     struct msi_vector vector[];
 };
 
@@ -167,14 +168,14 @@ static int open_vector(struct irq_msi *msi, unsigned i)
     return kvm_irqfd(msi->chip->vm_fd, fd, msi->first_gsi + i, true);
 }
 
-int irq_msi_create(struct irqchip *chip, unsigned count, struct irq_msi **out)
+int irq_msi_create(struct irqchip *chip, uint32_t device, unsigned count, struct irq_msi **out)
 {
     struct irq_msi *msi = calloc(1, sizeof(*msi) + count * sizeof(msi->vector[0]));
     int err;
 
     if (!msi)
         return -ENOMEM;
-    *msi = (struct irq_msi){.chip = chip, .count = count};
+    *msi = (struct irq_msi){.chip = chip, .count = count, .device = device};
     for (unsigned i = 0; i < count; i++)
         msi->vector[i].event_fd = -1;
     pthread_mutex_lock(&chip->lock);
@@ -223,9 +224,11 @@ static int set_route(struct irq_msi *msi, unsigned i, uint64_t address, uint32_t
     *e = (struct kvm_irq_routing_entry){
         .gsi = msi->first_gsi + i,
         .type = KVM_IRQ_ROUTING_MSI,
+        .flags = arch_irqs.msi_flags,
         .u.msi = {.address_lo = (uint32_t)address,
                   .address_hi = (uint32_t)(address >> 32),
-                  .data = data},
+                  .data = data,
+                  .devid = msi->device},
     };
     err = kvm_set_gsi_routing(chip->vm_fd, r);
     if (!err)
@@ -259,6 +262,17 @@ static int msi_set(void *opaque, unsigned vector, bool on, uint64_t address, uin
     return 0;
 }
 
+static void send_now(const struct irq_msi *msi, const struct msi_vector *v)
+{
+    struct kvm_msi message = {.address_lo = (uint32_t)v->address,
+                              .address_hi = (uint32_t)(v->address >> 32),
+                              .data = v->data,
+                              .flags = arch_irqs.msi_flags,
+                              .devid = msi->device};
+
+    kvm_signal_msi(msi->chip->vm_fd, &message);
+}
+
 static void msi_send(void *opaque, unsigned vector)
 {
     struct irq_msi *msi = opaque;
@@ -270,7 +284,7 @@ static void msi_send(void *opaque, unsigned vector)
     if (v->event_fd >= 0)
         signal_event(v->event_fd);
     else
-        kvm_signal_msi(msi->chip->vm_fd, v->address, v->data); /* a bad message goes nowhere */
+        send_now(msi, v); /* a bad message goes nowhere */
 }
 
 struct msi_port irq_msi_port(struct irq_msi *msi)

@@ -55,11 +55,12 @@ struct irq_line irq_pin_line(struct irq_pin *pin);
 struct doorbell_port irqchip_doorbells(struct irqchip *chip);
 
 /*
- * One device's message interrupts, vectors 0 to count - 1 (count at least 1). 0, or -errno without
- * a message: -ENOSPC when the chip has given out all.
+ * One device's message interrupts, vectors 0 to count - 1 (count at least 1). `device`: how the
+ * interrupt controller knows it where that matters (arch_irqs), a PCI function's requester ID. 0,
+ * or -errno without a message: -ENOSPC when the chip has given out all.
  */
 struct irq_msi;
-int irq_msi_create(struct irqchip *chip, unsigned count, struct irq_msi **out);
+int irq_msi_create(struct irqchip *chip, uint32_t device, unsigned count, struct irq_msi **out);
 void irq_msi_destroy(struct irq_msi *msi); /* accepts NULL */
 
 /* The device holds its own lock around calls of one port. */

@@ -166,12 +166,9 @@ int kvm_set_gsi_routing(int vm, const struct kvm_irq_routing *routing)
     return kvm_ioctl(vm, KVM_SET_GSI_ROUTING, (void *)(uintptr_t)routing);
 }
 
-int kvm_signal_msi(int vm, uint64_t address, uint32_t data)
+int kvm_signal_msi(int vm, const struct kvm_msi *message)
 {
-    struct kvm_msi msi = {
-        .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data};
-
-    return kvm_ioctl(vm, KVM_SIGNAL_MSI, &msi);
+    return kvm_ioctl(vm, KVM_SIGNAL_MSI, (void *)(uintptr_t)message);
 }
 
 int kvm_run(int vcpu)

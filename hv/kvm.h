@@ -50,8 +50,8 @@ int kvm_ioeventfd(int vm, int fd, uint64_t gpa, unsigned size, uint32_t match, b
 /* Replaces all routes from GSIs to interrupt controllers and messages. */
 int kvm_set_gsi_routing(int vm, const struct kvm_irq_routing *routing);
 
-/* Sends one message. The number of local APICs that took it; 0: the guest blocked it. */
-int kvm_signal_msi(int vm, uint64_t address, uint32_t data);
+/* Sends one message. Positive: it was taken; 0: the guest blocked it. */
+int kvm_signal_msi(int vm, const struct kvm_msi *message);
 
 /* Enters the guest. -EINTR: a signal or immediate_exit. The one KVM_RUN of hv. */
 int kvm_run(int vcpu);

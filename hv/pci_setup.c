@@ -51,7 +51,8 @@ int pci_setup_add(struct vm *vm, const char *name, struct virtio *v)
 
     err = vm->device_count == VM_MAX_DEVICES
               ? -ENOSPC
-              : irq_msi_create(&vm->irqchip, VIRTIO_PCI_VECTORS(v->queue_count), &msi);
+              : irq_msi_create(&vm->irqchip, pci_host_next_id(vm->pci),
+                               VIRTIO_PCI_VECTORS(v->queue_count), &msi);
     if (err) {
         virtio_destroy(v);
     } else {

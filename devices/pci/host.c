@@ -325,6 +325,11 @@ static int assign_bars(struct pci_host *host, struct pci_function *f)
     return 0;
 }
 
+uint16_t pci_host_next_id(const struct pci_host *host)
+{
+    return (uint16_t)(host->slots << 3);
+}
+
 int pci_host_add(struct pci_host *host, struct pci_function *f)
 {
     int err;

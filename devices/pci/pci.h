@@ -124,6 +124,10 @@ struct dev *pci_host_window(struct pci_host *host);
 struct dev *pci_host_ecam(struct pci_host *host);
 struct dev *pci_host_ports(struct pci_host *host);
 
+/* The requester ID that the next function will have: bus, device and function number (PCI Express
+ * Base 4.0, 2.2.4.2). */
+uint16_t pci_host_next_id(const struct pci_host *host);
+
 /* Gives `f` (not owned) the next free device number, and its BARs addresses. -ENOSPC: no more
  * numbers or window. */
 int pci_host_add(struct pci_host *host, struct pci_function *f);

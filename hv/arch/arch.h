@@ -37,13 +37,12 @@ extern const char arch_cmdline[];
 
 /*
  * How KVM counts interrupts here. GSIs 0 to pins - 1 are lines of the controller that routes call
- * `pin_chip`, those from there on are messages. KVM_IRQ_LINE adds `line` to a GSI. msi_device:
- * a message also says which device sent it.
+ * `pin_chip`, those from there on are messages. KVM_IRQ_LINE adds `line` to a GSI. msi_flags:
+ * KVM_MSI_VALID_DEVID where a message has to say which device sent it.
  */
 struct arch_irqs {
     unsigned pins, pin_chip;
-    uint32_t line;
-    bool msi_device;
+    uint32_t line, msi_flags;
 };
 extern const struct arch_irqs arch_irqs;
 

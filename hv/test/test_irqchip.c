@@ -13,6 +13,7 @@
 #include "hv/test/run_suite.h"
 
 #define VM      77
+#define DEVICE  0x18
 #define ADDRESS UINT64_C(0x1fee01000)
 #define DATA    0x4041
 
@@ -81,12 +82,14 @@ int kvm_set_gsi_routing(int vm, const struct kvm_irq_routing *routing)
     return 0;
 }
 
-int kvm_signal_msi(int vm, uint64_t address, uint32_t data)
+int kvm_signal_msi(int vm, const struct kvm_msi *message)
 {
     ck_assert_int_eq(vm, VM);
+    ck_assert_uint_eq(message->devid, DEVICE);
+    ck_assert_uint_eq(message->flags, arch_irqs.msi_flags);
     kvm.msis++;
-    kvm.address = address;
-    kvm.data = data;
+    kvm.address = (uint64_t)message->address_hi << 32 | message->address_lo;
+    kvm.data = message->data;
     return 1;
 }
 
@@ -166,8 +169,8 @@ START_TEST(a_message_by_irqfd_keeps_the_io_apic_routes)
     struct msi_port port;
 
     start(&chip, true, true);
-    ck_assert_int_eq(irq_msi_create(&chip, 2, &a), 0);
-    ck_assert_int_eq(irq_msi_create(&chip, 3, &b), 0);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, 2, &a), 0);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, 3, &b), 0);
     for (unsigned i = 0; i < 5; i++)
         ck_assert_uint_eq(kvm.gsi[i], arch_irqs.pins + i);
     port = irq_msi_port(b);
@@ -184,6 +187,7 @@ START_TEST(a_message_by_irqfd_keeps_the_io_apic_routes)
     ck_assert_uint_eq(kvm.route[24].u.msi.address_lo, (uint32_t)ADDRESS);
     ck_assert_uint_eq(kvm.route[24].u.msi.address_hi, 1);
     ck_assert_uint_eq(kvm.route[24].u.msi.data, DATA);
+    ck_assert_uint_eq(kvm.route[24].u.msi.devid, DEVICE);
     port.send(port.opaque, 2);
     ck_assert_uint_eq(signals(4), 1);
     irq_msi_destroy(a);
@@ -199,7 +203,7 @@ START_TEST(the_same_message_again_costs_no_new_routing)
     struct msi_port port;
 
     start(&chip, true, true);
-    ck_assert_int_eq(irq_msi_create(&chip, 1, &msi), 0);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, 1, &msi), 0);
     port = irq_msi_port(msi);
     port.set(port.opaque, 0, true, ADDRESS, DATA);
     port.set(port.opaque, 0, false, 0, 0);
@@ -223,7 +227,7 @@ START_TEST(a_refused_route_leaves_the_table_as_it_was)
     struct msi_port port;
 
     start(&chip, true, true);
-    ck_assert_int_eq(irq_msi_create(&chip, 2, &msi), 0);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, 2, &msi), 0);
     port = irq_msi_port(msi);
     ck_assert_int_eq(port.set(port.opaque, 0, true, ADDRESS, DATA), 0);
     kvm.fail_routing = 1;
@@ -249,7 +253,7 @@ START_TEST(a_message_without_irqfd_goes_by_ioctl)
     struct msi_port port;
 
     start(&chip, false, true);
-    ck_assert_int_eq(irq_msi_create(&chip, 1, &msi), 0);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, 1, &msi), 0);
     port = irq_msi_port(msi);
     port.send(port.opaque, 0);
     ck_assert_uint_eq(kvm.msis, 0);
@@ -270,9 +274,9 @@ START_TEST(more_messages_than_there_are_is_enospc)
     struct irq_msi *all, *more;
 
     start(&chip, false, false);
-    ck_assert_int_eq(irq_msi_create(&chip, IRQCHIP_MAX_MSIS - 1, &all), 0);
-    ck_assert_int_eq(irq_msi_create(&chip, 2, &more), -ENOSPC);
-    ck_assert_int_eq(irq_msi_create(&chip, 1, &more), 0);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, IRQCHIP_MAX_MSIS - 1, &all), 0);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, 2, &more), -ENOSPC);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, 1, &more), 0);
     irq_msi_destroy(all);
     irq_msi_destroy(more);
     irqchip_fini(&chip);
@@ -290,7 +294,7 @@ START_TEST(an_irqfd_that_kvm_refuses_leaks_no_descriptor)
     before = dup(0);
     close(before);
     kvm.fail_irqfd = 3;
-    ck_assert_int_eq(irq_msi_create(&chip, 4, &msi), -EBUSY);
+    ck_assert_int_eq(irq_msi_create(&chip, DEVICE, 4, &msi), -EBUSY);
     ck_assert_int_eq(irq_pin_open(&pin, &chip, 9), -EBUSY);
     after = dup(0);
     close(after);

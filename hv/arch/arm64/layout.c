@@ -19,7 +19,7 @@ const char arch_cmdline[] = "console=ttyAMA0";
 const struct arch_irqs arch_irqs = {.pins = LAYOUT_SPI_COUNT,
                                     .pin_chip = 0,
                                     .line = (KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT) + 32,
-                                    .msi_device = true};
+                                    .msi_flags = KVM_MSI_VALID_DEVID};
 
 int arch_virtio_place(unsigned index, struct device_place *place)
 {
