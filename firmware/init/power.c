@@ -2,16 +2,24 @@
 #include "firmware/init/power.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <sys/reboot.h>
 #include <unistd.h>
 
 #include "firmware/init/format.h"
 #include "firmware/init/say.h"
 
+/* By ACPI, or by PSCI, which a device tree tells of. */
+static bool can_power_off(void)
+{
+    return access("/sys/firmware/acpi", F_OK) == 0 ||
+           access("/sys/firmware/devicetree/base/psci", F_OK) == 0;
+}
+
 void power_off(void)
 {
-    /* Without ACPI a power-off would only halt the processors, and hv would wait for ever. */
-    (void)reboot(access("/sys/firmware/acpi", F_OK) == 0 ? RB_POWER_OFF : RB_AUTOBOOT);
+    /* Else a power-off would only halt the processors, and hv would wait for ever. */
+    (void)reboot(can_power_off() ? RB_POWER_OFF : RB_AUTOBOOT);
     _exit(1); /* the end of process 1 is a panic, which hv sees too */
 }
 

@@ -236,6 +236,24 @@ START_TEST(shutdown_is_a_triple_fault_not_a_clean_end)
 }
 END_TEST
 
+START_TEST(an_access_that_cannot_be_described_is_refused)
+{
+    const struct exit_record *r;
+
+    setup();
+    run->exit_reason = KVM_EXIT_ARM_NISV;
+    run->arm_nisv.fault_ipa = MMIO;
+    ck_assert_int_eq(exit_dispatch(&ctx, run, RUN_BYTES, &outcome), EXIT_REFUSED);
+    ck_assert_uint_eq(mmio_probe.reads + mmio_probe.writes, 0);
+    ck_assert_int_eq(outcome.end, END_NONE);
+    r = exit_log_recent(&log_, 0);
+    ck_assert_int_eq(r->kind, EXIT_KIND_MMIO);
+    ck_assert_uint_eq(r->addr, MMIO);
+    ck_assert(!r->claimed);
+    ck_assert_str_eq(exit_reason_name(r->reason), "ARM_NISV");
+}
+END_TEST
+
 START_TEST(system_events_end_in_their_own_way)
 {
     static const struct {
@@ -339,6 +357,7 @@ int main(void)
         CASE(mmio_straddling_the_end_keeps_the_claimed_part),
         CASE(mmio_longer_than_its_buffer_is_a_fault),
         CASE(shutdown_is_a_triple_fault_not_a_clean_end),
+        CASE(an_access_that_cannot_be_described_is_refused),
         CASE(system_events_end_in_their_own_way),
         CASE(errors_of_kvm_are_told_apart),
         CASE(interrupted_runs_continue),
