@@ -1,6 +1,6 @@
 /*
- * Memory functions as string instructions: where the hypervisor has to emulate code, one `rep movsb`
- * is far cheaper than a loop.
+ * Memory functions as string instructions: where the hypervisor has to emulate code, one `rep
+ * movsb` is far cheaper than a loop.
  */
 #include "guest-tests/lib/string.h"
 

@@ -3,6 +3,7 @@
  * down in a loop, then writes to a device for ever, which gives the time of an instruction and of
  * an exit.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,6 +142,7 @@ static int measure(struct probe_vm *p, unsigned kind, struct arch_probe *out)
     uint64_t start;
     int err = 0;
 
+    assert(p->ram && p->run);
     for (unsigned i = 0; !err && i < PROBE_TRIES; i++) {
         err = time_loop(p, kind, &one);
         if (i == 0 || one < least)
