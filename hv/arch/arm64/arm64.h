@@ -12,6 +12,7 @@
 
 #include "hv/loader/loader.h"
 
+struct gmem;
 struct vcpu;
 struct vm;
 
@@ -68,6 +69,7 @@ int arm64_get_mmu(int vcpu_fd, struct arm64_mmu *mmu);
 
 /* Where `va` lies in guest-physical memory; false: nowhere. Every entry is read once and checked.
  */
-bool arm64_translate(const struct vm *vm, const struct arm64_mmu *mmu, uint64_t va, uint64_t *gpa);
+bool arm64_translate(const struct gmem *mem, const struct arm64_mmu *mmu, uint64_t va,
+                     uint64_t *gpa);
 
 #endif

@@ -116,7 +116,7 @@ static void dump_code(FILE *out, const struct vm *vm, const struct arm64_mmu *mm
 
     fprintf(out, "  code:");
     for (int i = -CODE_BEFORE; i < CODE_AFTER; i++) {
-        if (!arm64_translate(vm, mmu, pc + (uint64_t)(i * 4), &gpa) ||
+        if (!arm64_translate(&vm->ram.guest, mmu, pc + (uint64_t)(i * 4), &gpa) ||
             gmem_read(&vm->ram.guest, gpa, word, sizeof(word)))
             continue;
         fprintf(out, i == 0 ? " <%08x>" : " %08x", load_le32(word));

@@ -23,6 +23,19 @@ int arm64_set_reg(int vcpu_fd, uint64_t id, uint64_t value)
     return kvm_ioctl(vcpu_fd, KVM_SET_ONE_REG, &reg);
 }
 
+int arm64_get_mmu(int vcpu_fd, struct arm64_mmu *mmu)
+{
+    int err = arm64_get_reg(vcpu_fd, ARM64_TTBR0_EL1, &mmu->ttbr0);
+
+    if (!err)
+        err = arm64_get_reg(vcpu_fd, ARM64_TTBR1_EL1, &mmu->ttbr1);
+    if (!err)
+        err = arm64_get_reg(vcpu_fd, ARM64_TCR_EL1, &mmu->tcr);
+    if (!err)
+        err = arm64_get_reg(vcpu_fd, ARM64_SCTLR_EL1, &mmu->sctlr);
+    return err;
+}
+
 static bool is_name(const char *name, size_t len, const char *wanted)
 {
     return strlen(wanted) == len && memcmp(name, wanted, len) == 0;

@@ -6,7 +6,6 @@
 #include "devices/core/gmem.h"
 #include "devices/core/util.h"
 #include "hv/arch/arm64/arm64.h"
-#include "hv/vm.h"
 
 #define ENTRY_VALID  1u
 #define ENTRY_TABLE  2u /* in the last level: a page */
@@ -14,19 +13,6 @@
 #define TTBR_MASK    UINT64_C(0x0000ffffffffffc0)
 #define LEVELS_MAX   5
 #define HIGH_HALF    (UINT64_C(1) << 55)
-
-int arm64_get_mmu(int vcpu_fd, struct arm64_mmu *mmu)
-{
-    int err = arm64_get_reg(vcpu_fd, ARM64_TTBR0_EL1, &mmu->ttbr0);
-
-    if (!err)
-        err = arm64_get_reg(vcpu_fd, ARM64_TTBR1_EL1, &mmu->ttbr1);
-    if (!err)
-        err = arm64_get_reg(vcpu_fd, ARM64_TCR_EL1, &mmu->tcr);
-    if (!err)
-        err = arm64_get_reg(vcpu_fd, ARM64_SCTLR_EL1, &mmu->sctlr);
-    return err;
-}
 
 /* log2 of the page size; the two halves encode it differently. 0: reserved. */
 static unsigned page_shift(uint64_t tcr, bool high)
@@ -36,17 +22,18 @@ static unsigned page_shift(uint64_t tcr, bool high)
     return high ? high_half[tcr >> 30 & 3] : low_half[tcr >> 14 & 3];
 }
 
-static bool read_entry(const struct vm *vm, uint64_t gpa, uint64_t *entry)
+static bool read_entry(const struct gmem *mem, uint64_t gpa, uint64_t *entry)
 {
     uint8_t bytes[8];
 
-    if (gmem_read(&vm->ram.guest, gpa, bytes, sizeof(bytes)))
+    if (gmem_read(mem, gpa, bytes, sizeof(bytes)))
         return false;
     *entry = load_le64(bytes);
     return true;
 }
 
-bool arm64_translate(const struct vm *vm, const struct arm64_mmu *mmu, uint64_t va, uint64_t *gpa)
+bool arm64_translate(const struct gmem *mem, const struct arm64_mmu *mmu, uint64_t va,
+                     uint64_t *gpa)
 {
     bool high = va & HIGH_HALF;
     unsigned page = page_shift(mmu->tcr, high), bits = 64 - (mmu->tcr >> (high ? 16 : 0) & 63);
@@ -62,7 +49,7 @@ bool arm64_translate(const struct vm *vm, const struct arm64_mmu *mmu, uint64_t 
         unsigned shift = page + level * (page - 3);
         uint64_t offset = (UINT64_C(1) << shift) - 1, index = va >> shift;
 
-        if (!read_entry(vm, table + index * 8, &entry) || !(entry & ENTRY_VALID) ||
+        if (!read_entry(mem, table + index * 8, &entry) || !(entry & ENTRY_VALID) ||
             (level == 0 && !(entry & ENTRY_TABLE)))
             return false;
         if (level == 0 || !(entry & ENTRY_TABLE)) {
