@@ -113,3 +113,10 @@ build/guest-tests/arm64/%.img: build/guest-tests/arm64/%.elf
 .SECONDARY:
 
 -include $(wildcard $(ARM_GUEST_OBJ)/guest-tests/*/*.d $(ARM_GUEST_OBJ)/guest-tests/*/lib/*.d)
+
+.PHONY: check-arm64
+#: make check-arm64     hv of arm64 in its box: the small guests, Debian's kernels; four minutes
+check-arm64: deps-arm64
+	@$(MAKE) --no-print-directory -j$$(nproc) guests-arm64 testbed-arm64 guest-tests-arm64
+	@$(MAKE) --no-print-directory -j$$(nproc) ARCH=arm64 all
+	@scripts/check guest-tests/arm64/run guest-tests/linux-arm64

@@ -1,6 +1,7 @@
 /*
  * What an architecture must provide. hv/arch/<arch>/ implements all of it, in files of the same
- * names: vm.c vcpu.c boot.c exit.c layout.h. Generic code calls nothing else of them.
+ * names: layout.c vm.c boot.c vcpu.c exit.c probe.c (docs/porting.md). Generic code calls nothing
+ * else of them.
  *
  * Unless said otherwise: main thread, before vCPUs run; 0 or -errno after one logged line.
  */
