@@ -4,6 +4,7 @@
 #include "devices/core/gmem.h"
 #include "devices/core/util.h"
 #include "devices/test/fake.h"
+#include "hv/arch/arch.h"
 #include "hv/arch/arm64/arm64.h"
 #include "hv/test/run_suite.h"
 
@@ -130,6 +131,48 @@ START_TEST(hostile_tables_lead_nowhere)
 }
 END_TEST
 
+/* A frame record: the caller's x29, and where to return. */
+static void record(uint64_t at, uint64_t x29, uint64_t returns)
+{
+    store_le64(ram.host + (at - RAM), x29);
+    store_le64(ram.host + (at - RAM) + 8, returns);
+}
+
+START_TEST(frame_records_are_followed_to_their_end)
+{
+    struct arm64_mmu mmu = {.sctlr = 0};
+    struct arch_frame frame[4];
+
+    setup();
+    record(RAM + 0x100, RAM + 0x80, 0xffff800012345678); /* another stack lies below */
+    record(RAM + 0x80, RAM + 0x200, 0x004a000000401000); /* signed, of a program */
+    record(RAM + 0x200, 0, 0xb5ff800012340000);          /* signed, of the kernel */
+    ck_assert_uint_eq(arm64_walk_frames(&mem, &mmu, RAM + 0x100, frame, 4), 3);
+    ck_assert_uint_eq(frame[0].address, 0xffff800012345678);
+    ck_assert_uint_eq(frame[1].address, 0x401000);
+    ck_assert_uint_eq(frame[2].address, 0xffff800012340000);
+    ck_assert(!frame[0].guessed);
+    ck_assert_uint_eq(arm64_walk_frames(&mem, &mmu, RAM + 0x100, frame, 2), 2);
+    fake_ram_destroy(&ram);
+}
+END_TEST
+
+START_TEST(hostile_frame_records_end_the_walk)
+{
+    struct arm64_mmu mmu = {.sctlr = 0};
+    struct arch_frame frame[4];
+
+    setup();
+    record(RAM + 0x100, RAM + 0x100, 0x1000); /* it leads to itself */
+    ck_assert_uint_eq(arm64_walk_frames(&mem, &mmu, RAM + 0x100, frame, 4), 4);
+    ck_assert_uint_eq(arm64_walk_frames(&mem, &mmu, RAM + 0x101, frame, 4), 0);
+    ck_assert_uint_eq(arm64_walk_frames(&mem, &mmu, RAM + SIZE - 8, frame, 4), 0);
+    ck_assert_uint_eq(arm64_walk_frames(&mem, &mmu, UINT64_MAX - 7, frame, 4), 0);
+    ck_assert_uint_eq(arm64_walk_frames(&mem, &mmu, RAM + 0x300, frame, 4), 0);
+    fake_ram_destroy(&ram);
+}
+END_TEST
+
 int main(void)
 {
     const struct suite_case cases[] = {
@@ -137,6 +180,8 @@ int main(void)
         CASE(blocks_and_pages_of_4k_tables_in_both_halves),
         CASE(larger_pages_have_fewer_levels),
         CASE(hostile_tables_lead_nowhere),
+        CASE(frame_records_are_followed_to_their_end),
+        CASE(hostile_frame_records_end_the_walk),
     };
 
     return run_suite("arm64 walk", cases, sizeof(cases) / sizeof(cases[0]));

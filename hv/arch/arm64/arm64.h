@@ -72,4 +72,13 @@ int arm64_get_mmu(int vcpu_fd, struct arm64_mmu *mmu);
 bool arm64_translate(const struct gmem *mem, const struct arm64_mmu *mmu, uint64_t va,
                      uint64_t *gpa);
 
+struct arch_frame;
+
+/* An address without the code that signs it (pointer authentication). Pure. */
+uint64_t arm64_unsigned_address(uint64_t address);
+
+/* Follows frame records from `x29` on; how many returns it found, at most `max`. Pure. */
+unsigned arm64_walk_frames(const struct gmem *mem, const struct arm64_mmu *mmu, uint64_t x29,
+                           struct arch_frame *frame, unsigned max);
+
 #endif

@@ -1,10 +1,11 @@
 /*
- * Virtual addresses of a stopped guest: KVM_TRANSLATE does not exist on arm64, so the tables are
- * walked here, in guest memory that the guest wrote (Arm ARM, D8.2 and D8.3). Stage 1 of EL1 and
- * EL0 with output addresses below 2^48, which is all that a guest of KVM has.
+ * Virtual addresses and frames of a stopped guest: KVM_TRANSLATE does not exist on arm64, so the
+ * tables are walked here, in guest memory that the guest wrote (Arm ARM, D8.2 and D8.3). Stage 1 of
+ * EL1 and EL0 with output addresses below 2^48, which is all that a guest of KVM has.
  */
 #include "devices/core/gmem.h"
 #include "devices/core/util.h"
+#include "hv/arch/arch.h"
 #include "hv/arch/arm64/arm64.h"
 
 #define ENTRY_VALID  1u
@@ -13,6 +14,8 @@
 #define TTBR_MASK    UINT64_C(0x0000ffffffffffc0)
 #define LEVELS_MAX   5
 #define HIGH_HALF    (UINT64_C(1) << 55)
+#define POINTER_BITS 48
+#define FRAME_ALIGN  16
 
 /* log2 of the page size; the two halves encode it differently. 0: reserved. */
 static unsigned page_shift(uint64_t tcr, bool high)
@@ -60,4 +63,42 @@ bool arm64_translate(const struct gmem *mem, const struct arm64_mmu *mmu, uint64
         va &= offset;
     }
     return false;
+}
+
+/* An address without the code that signs it (pointer authentication), which lies in the bits above.
+ */
+uint64_t arm64_unsigned_address(uint64_t address)
+{
+    uint64_t above = ~UINT64_C(0) << POINTER_BITS;
+
+    return address & HIGH_HALF ? address | above : address & ~above;
+}
+
+/* Two words of the guest's stack; one record may not lie across two pages. */
+static bool read_record(const struct gmem *mem, const struct arm64_mmu *mmu, uint64_t at,
+                        uint64_t record[2])
+{
+    uint8_t bytes[16];
+    uint64_t gpa;
+
+    if (at == 0 || at % FRAME_ALIGN || !arm64_translate(mem, mmu, at, &gpa) ||
+        gmem_read(mem, gpa, bytes, sizeof(bytes)))
+        return false;
+    record[0] = load_le64(bytes);
+    record[1] = load_le64(bytes + 8);
+    return true;
+}
+
+unsigned arm64_walk_frames(const struct gmem *mem, const struct arm64_mmu *mmu, uint64_t x29,
+                           struct arch_frame *frame, unsigned max)
+{
+    uint64_t record[2];
+    unsigned n = 0;
+
+    /* A chain that leads back to itself ends at `max`; stacks may change in either direction. */
+    while (n < max && read_record(mem, mmu, x29, record) && record[1]) {
+        frame[n++] = (struct arch_frame){.address = arm64_unsigned_address(record[1])};
+        x29 = record[0];
+    }
+    return n;
 }
