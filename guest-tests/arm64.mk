@@ -70,7 +70,7 @@ $(ARM_BED)/agent: guest-tests/testbed/agent.c $(BED_SRC)
 	@mkdir -p $(@D)
 	$(Q)$(ARM_CC) $(BED_CFLAGS) -static -s -o $@ $(filter %.c,$^) -lutil
 
-$(ARM_BED)/initrd.cpio: guest-tests/testbed/init-arm64 $(ARM_BED)/agent $(IMAGES)/make-initrd $(ARM_BUSYBOX) \
+$(ARM_BED)/initrd.cpio: guest-tests/testbed/init-arm64 guest-tests/testbed/copy $(ARM_BED)/agent $(IMAGES)/make-initrd $(ARM_BUSYBOX) \
                         $(ARM_STANDARD)/vmlinuz guest-tests/arm64.mk
 	@echo "  CPIO  $@"
 	@mkdir -p $(@D)/modules
@@ -78,7 +78,7 @@ $(ARM_BED)/initrd.cpio: guest-tests/testbed/init-arm64 $(ARM_BED)/agent $(IMAGES
 	    $(ARM_STRIP) --strip-debug -o $(@D)/modules/$${m##*/}.ko $(ARM_STANDARD)/modules/kernel/$$m.ko || exit; \
 	    set -- "$$@" modules/$${m##*/}.ko=$(@D)/modules/$${m##*/}.ko; \
 	done; \
-	BUSYBOX=$(ARM_BUSYBOX) $(IMAGES)/make-initrd $@ init=$< bin/agent=$(ARM_BED)/agent "$$@"
+	BUSYBOX=$(ARM_BUSYBOX) $(IMAGES)/make-initrd $@ init=$< copy=guest-tests/testbed/copy bin/agent=$(ARM_BED)/agent "$$@"
 
 # The small guests: build/guest-tests/arm64/NAME.img, in the format of a kernel.
 ARM_GUESTS := fdt timer smp abort vblk ending

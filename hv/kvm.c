@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "devices/core/log.h"
+#include "hv/arch/arch.h"
 
 int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -40,8 +41,7 @@ const char *kvm_advice(int error)
     case ENOENT:
     case ENXIO:
     case ENODEV:
-        return "this machine offers no KVM; enable virtualization in its firmware, or nested "
-               "virtualization on its host, then: sudo modprobe kvm_intel (or kvm_amd)";
+        return arch_no_kvm;
     case EACCES:
     case EPERM:
         return "you are not in group kvm; try: sudo usermod -aG kvm $USER, then log in again";

@@ -36,6 +36,9 @@ extern const struct arch_pci arch_pci;
 /* What the kernel's command line says of the console: "console=ttyS0". */
 extern const char arch_cmdline[];
 
+/* What to do where there is no KVM device; one line. */
+extern const char arch_no_kvm[];
+
 /*
  * How KVM counts interrupts here. GSIs 0 to pins - 1 are lines of the controller that routes call
  * `pin_chip`, those from there on are messages. KVM_IRQ_LINE adds `line` to a GSI. msi_flags:

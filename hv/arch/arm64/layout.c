@@ -13,6 +13,10 @@ const uint64_t arch_hole_end = LAYOUT_RAM;
 const struct arch_pci arch_pci = {
     .window = LAYOUT_PCI_WINDOW, .window_size = LAYOUT_PCI_WINDOW_SIZE, .ecam = LAYOUT_PCI_ECAM};
 
+const char arch_no_kvm[] =
+    "this machine offers no KVM: its kernel needs CONFIG_KVM and has to be started at EL2, and a "
+    "machine that is itself a guest needs nested virtualization";
+
 const char arch_cmdline[] = "console=ttyAMA0";
 
 /* KVM_IRQ_LINE takes the number that the GIC has for a shared interrupt, and that it is one. */

@@ -15,6 +15,10 @@ const struct arch_pci arch_pci = {.window = LAYOUT_PCI_WINDOW,
                                   .ecam = LAYOUT_PCI_ECAM,
                                   .ports = true};
 
+const char arch_no_kvm[] = "this machine offers no KVM; enable virtualization in its firmware, or "
+                           "nested virtualization on "
+                           "its host, then: sudo modprobe kvm_intel (or kvm_amd)";
+
 const char arch_cmdline[] = "console=ttyS0";
 
 const struct arch_irqs arch_irqs = {.pins = 24, .pin_chip = KVM_IRQCHIP_IOAPIC};
