@@ -16,7 +16,7 @@ struct schedule {
     unsigned jobs;   /* at a time; at least 1 */
     uint64_t memory; /* bytes that guests may have at a time; one always runs */
     bool fail_fast;
-    bool quiet; /* no line for each boot: TAP has one */
+    bool quiet;                 /* no line for each boot: TAP has one */
     struct job_context context; /* all but loop, ended and opaque */
     /* Called in the order of the records, each as soon as it and all before it are complete. */
     void (*complete)(void *opaque, unsigned index);
