@@ -4,7 +4,7 @@
 #   self    their path        log   the directory of their logs
 #   alone   the name of a test that takes as long as the others together
 #   boots   a number for --boots
-where=auto hv=build/hv scale='' filter=. except='^$' args=("$@")
+where=auto hv=build/hv scale='' filter=. except='^$' part='' args=("$@")
 while [ $# -gt 0 ]; do
     case $1 in
     --boots) boots=${2:?} ;;
@@ -13,6 +13,7 @@ while [ $# -gt 0 ]; do
     --scale) scale=${2:?} ;;
     --filter) filter=${2:?} ;;
     --except) except=${2:?} ;;
+    --part) part=${2:?} ;;
     --help)
         usage
         exit 0
@@ -26,10 +27,21 @@ while [ $# -gt 0 ]; do
 done
 guest=build/guest/x86_64
 
+# Half of the tests, for who runs the other beside it: those named by $alone, or all but those.
+case $part in
+'') ;;
+alone) filter="^$alone\$" ;;
+others) except="^$alone\$" ;;
+*)
+    echo "$self: --part $part: alone or others" >&2
+    exit 2
+    ;;
+esac
+
 # Two runs would write the same logs. The lock is this process's, and that of what it becomes.
 mkdir -p "$log"
 if [ -z "${HV_IN_TESTBED:-}" ]; then
-    exec 9>"$log/lock"
+    exec 9>"$log/lock$part"
     flock -n 9 || {
         echo "$self: another run is using $log" >&2
         exit 2
@@ -48,7 +60,7 @@ if [ "$where" = auto ] && [ "$(guest-tests/kvm-kind)" != real ]; then
     where=testbed
 fi
 if [ "$where" = testbed ]; then
-    [ "$filter" = . ] || { in_box; exit; }
+    [ "$filter$part" = . ] || { in_box; exit; }
     # The longest test has a box for itself, beside the others'.
     in_box --filter "^$alone\$" >"$log/alone.tap" &
     in_box --except "^$alone\$"
@@ -56,6 +68,11 @@ if [ "$where" = testbed ]; then
     wait $! || status=1
     cat "$log/alone.tap"
     exit $status
+fi
+# Out here two scripts would share networks and huge pages.
+if [ -z "${HV_IN_TESTBED:-}" ]; then
+    exec 8>build/linux-tests.lock
+    flock 8
 fi
 scale=${scale:-1}
 n=0 failed=0

@@ -5,8 +5,10 @@
 TB := $(B)/tests
 
 #: make check           everything: unit, guest and Linux tests, static checks, both compilers
-check: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all tests guests testbed guest-tests
+check: deps deps-arm64
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests guests testbed guest-tests \
+	    guests-arm64 testbed-arm64 guest-tests-arm64
+	@$(MAKE) --no-print-directory -j$$(nproc) ARCH=arm64 all
 	@scripts/check \
 	    '$(MAKE) -s check-unit' \
 	    'hv/test/bad-input $(B)/hv' \
@@ -16,14 +18,22 @@ check: deps
 	    'firmware/test/fdt-trees $(TB)/firmware/test/test_fdt' \
 	    $(if $(SAN),,'scripts/lint' 'scripts/test-build' 'scripts/test-variants') \
 	    'guest-tests/bench/test-baseline' \
-	    'guest-tests/testbed/selftest' \
 	    'guest-tests/run --build build --hv $(B)/hv' \
 	    'guest-tests/run --build build --vmm qemu' \
 	    'guest-tests/terminal --hv $(B)/hv' \
-	    'guest-tests/linux --hv $(B)/hv' \
-	    'guest-tests/linux-virtio --hv $(B)/hv' \
-	    'guest-tests/linux-share --hv $(B)/hv' \
-	    'guest-tests/linux-command --hv $(B)/hv'
+	    --pairs \
+	    'guest-tests/linux --hv $(B)/hv --part alone' \
+	    'guest-tests/linux --hv $(B)/hv --part others' \
+	    'guest-tests/linux-command --hv $(B)/hv --part others' \
+	    'guest-tests/linux-command --hv $(B)/hv --part alone' \
+	    'guest-tests/testbed/selftest ends' \
+	    'guest-tests/linux-arm64' \
+	    'guest-tests/linux-virtio --hv $(B)/hv --part others' \
+	    'guest-tests/testbed/selftest promises' \
+	    'guest-tests/linux-virtio --hv $(B)/hv --part alone' \
+	    'guest-tests/linux-share --hv $(B)/hv --part others' \
+	    'guest-tests/linux-share --hv $(B)/hv --part alone' \
+	    'guest-tests/arm64/run'
 
 #: make check-guest     the small guests of guest-tests/x86 on hv, and beside it on QEMU
 check-guest: deps
