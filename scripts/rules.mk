@@ -21,6 +21,7 @@ check: deps deps-arm64
 	    'guest-tests/run --build build --hv $(B)/hv' \
 	    'guest-tests/run --build build --vmm qemu' \
 	    'guest-tests/terminal --hv $(B)/hv' \
+	    'guest-tests/suite-leaks --hv $(B)/hv' \
 	    --pairs \
 	    'guest-tests/linux --hv $(B)/hv --part alone' \
 	    'guest-tests/linux --hv $(B)/hv --part others' \
