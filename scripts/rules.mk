@@ -13,6 +13,7 @@ check: deps deps-arm64
 	    '$(MAKE) -s check-unit' \
 	    'hv/test/bad-input $(B)/hv' \
 	    'hv/test/suite-runs $(B)/hv' \
+	    'scripts/test-ci-examples $(B)/hv' \
 	    'firmware/test/acpi-tables $(TB)/firmware/test/test_acpi' \
 	    'firmware/test/smbios-tables $(TB)/firmware/test/test_smbios' \
 	    'firmware/test/fdt-trees $(TB)/firmware/test/test_fdt' \
