@@ -110,7 +110,7 @@ build/guest-tests/arm64/%.elf: $(ARM_GUEST_OBJ)/guest-tests/arm64/%.o $(ARM_GUES
 	    --no-warn-rwx-segments -o $@ $(filter %.o,$^)
 build/guest-tests/arm64/%.img: build/guest-tests/arm64/%.elf
 	$(Q)aarch64-linux-gnu-objcopy -O binary $< $@
-.SECONDARY:
+.PRECIOUS: $(ARM_GUEST_OBJ)/%.o build/guest-tests/arm64/%.elf
 
 -include $(wildcard $(ARM_GUEST_OBJ)/guest-tests/*/*.d $(ARM_GUEST_OBJ)/guest-tests/*/lib/*.d)
 
