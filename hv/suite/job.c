@@ -22,8 +22,10 @@
 #include "hv/suite/reproduce.h"
 #include "hv/suite/spawn.h"
 #include "hv/suite/splat.h"
+#include "hv/suite/splat_names.h"
 #include "hv/suite/tail.h"
 #include "hv/suite/verdict.h"
+#include "hv/symbols.h"
 
 #define NS_PER_MS   UINT64_C(1000000)
 #define CHUNK       65536
@@ -212,12 +214,45 @@ static void judge(struct job *job, int killed_by)
     verdict_reach(record, &facts, broken ? rule : NULL);
 }
 
+/* What stands behind "--symbols=" among the words, or NULL; *fixed: the kernel is told to stay. */
+static const char *symbols_of(const struct boot_spec *spec, bool *fixed)
+{
+    const char *path = NULL;
+
+    *fixed = false;
+    for (char **word = spec->run; *word && strcmp(*word, "--") != 0; word++) {
+        if (strncmp(*word, "--symbols=", strlen("--symbols=")) == 0)
+            path = *word + strlen("--symbols=");
+        *fixed |= strstr(*word, "nokaslr") != NULL;
+    }
+    return path;
+}
+
+/* A file that cannot be read is hv's to tell: it has refused it. */
+static void name_splats(struct job *job)
+{
+    struct symbols symbols = {.image.fd = -1};
+    bool fixed;
+    const char *file = symbols_of(job->spec, &fixed);
+    char *path;
+
+    if (!file || job->record->splat_count == 0 || job->record->status == 125 ||
+        asprintf(&path, "%s%s%s", *file == '/' ? "" : job->context->plan_dir,
+                 *file == '/' ? "" : "/", file) < 0)
+        return;
+    if (symbols_open(&symbols, path) == 0 && symbols_load(&symbols) == 0)
+        splat_names_add(job->record->splats, job->record->splat_count, &symbols, fixed);
+    symbols_close(&symbols);
+    free(path);
+}
+
 /* What was read is handed over, whatever becomes of the verdict. */
 static void collect(struct job *job)
 {
     struct boot_record *record = job->record;
 
     record->splats = splats_finish(job->splats, &record->splat_count);
+    name_splats(job);
     if (job->ktap)
         ktap_finish(job->ktap, &record->ktap);
 }
