@@ -27,6 +27,17 @@ build/cache/busybox-arm64/fetched build/cache/libfdt-arm64/fetched: | deps-arm64
 	@echo "  FETCH $(@D)"
 	$(Q)$(IMAGES)/fetch-package $(if $(findstring busybox,$@),busybox-static,libfdt-dev):arm64 $(@D)
 
+# What guest-tests/bench puts beside hv: Debian's QEMU of arm64 with all that it is linked with, for the box has no
+# libraries.
+ARM_PEER := build/cache/qemu-arm64/fetched
+ARM_PEER_PACKAGES := qemu-system-arm zlib1g $(addprefix lib,aio1 blkid1 bpf1 c6 capstone4 daxctl1 elf1 fdt1 ffi8 \
+    fuse3-3 gcc-s1 glib2.0-0 gmp10 gnutls30 hogweed6 ibverbs1 idn2-0 jpeg62-turbo kmod2 lzma5 mount1 ndctl6 nettle8 \
+    nl-3-200 nl-route-3-200 numa1 p11-kit0 pcre2-8-0 pixman-1-0 pmem1 png16-16 rdmacm1 sasl2-2 seccomp2 selinux1 \
+    slirp0 ssl3 tasn1-6 udev1 unistring2 uring2 uuid1 vdeplug2 zstd1)
+$(ARM_PEER): | deps-arm64
+	@echo "  FETCH $(@D)"
+	$(Q)$(IMAGES)/fetch-package $(ARM_PEER_PACKAGES:%=%:arm64) $(@D)
+
 $(ARM_GUEST)/vmlinuz: $(ARM_CLOUD)/vmlinuz
 $(ARM_GUEST)/standard/vmlinuz: $(ARM_STANDARD)/vmlinuz
 $(ARM_BED)/vmlinuz: $(ARM_STANDARD)/vmlinuz

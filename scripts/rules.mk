@@ -19,6 +19,7 @@ check: deps deps-arm64
 	    'firmware/test/fdt-trees $(TB)/firmware/test/test_fdt' \
 	    $(if $(SAN),,'scripts/lint' 'scripts/test-build' 'scripts/test-variants') \
 	    'guest-tests/bench/test-baseline' \
+	    'guest-tests/bench/test-stopwatch' \
 	    'guest-tests/run --build build --hv $(B)/hv' \
 	    'guest-tests/run --build build --vmm qemu' \
 	    'guest-tests/terminal --hv $(B)/hv' \
@@ -68,8 +69,10 @@ lint:
 	@scripts/lint
 
 #: make bench           hv beside QEMU and bare ioctls, medians and ratios (docs/performance.md)
-bench: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all guests testbed guest-tests
+bench: deps deps-arm64
+	@$(MAKE) --no-print-directory -j$$(nproc) all guests testbed guest-tests guests-arm64 testbed-arm64
+	@$(MAKE) --no-print-directory -j$$(nproc) ARCH=arm64 all
+	@$(MAKE) --no-print-directory $(ARM_PEER) || echo 'bench: no QEMU of arm64: boot-arm64 has no peer' >&2
 	@guest-tests/bench/run
 
 deps:

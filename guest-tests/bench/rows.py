@@ -8,14 +8,15 @@ import os
 import shlex
 from pathlib import Path
 
+from rows_arm64 import boot_arm64
 from rows_command import command_commands, command_script, report_share, share_script
 from rows_exits import exit_cost_script, report_exit_cost, report_touch, touch_script
 from rows_net import netring_script, report_netring
 from rows_virtio import disk_script, net_script, report_disk, report_net, report_ring, ring_script
-from table import APPEND, HV, KERNEL, QEMU, Line, Row, compare, stopwatch
+from table import APPEND, HV, KERNEL, QEMU, Line, Row, boot_script, compare, stopwatch, uptimes
 
 NAMES = ["first-byte", "first-byte-icount", "boot-icount", "boot", "exits", "exit-cost", "touch", "memory",
-         "memory-linux", "size", "disk", "ring", "net", "netring", "command", "share"]
+         "memory-linux", "size", "disk", "ring", "net", "netring", "command", "share", "boot-arm64"]
 IDLE_SECONDS = 5
 # From exec to the first byte on COM1. Elsewhere than on hardware only their ratio is judged.
 FIRST_BYTE_MS, FLOOR_MS = 1.5, 0.9
@@ -69,24 +70,6 @@ def peer_commands(build):
         path.write_text(json.dumps(config), encoding="utf-8")
         commands["firecracker"] = [os.path.abspath(os.environ["PEER_FIRECRACKER"]), "--no-api", "--config-file", str(path)]
     return commands
-
-
-def boot_script(name, runs, commands, out):
-    # The logs stay beside the files under test, memory in the box, while time counts.
-    watch = stopwatch(name, runs, commands, "-e", "-t", "300", "-o", "LOGS", settle_ms=100).replace("LOGS", '"$logs"', 1)
-    return (f"logs=$(mktemp -d -p .)\n{watch}\n"
-            f"for log in \"$logs\"/*; do cp \"$log\" {shlex.quote(str(out))}/\"{name}.${{log##*/}}\"; done\n"
-            "rm -r \"$logs\"")
-
-
-def uptimes(row, label, out):
-    """The guest's clock when init started, of each run."""
-    found = []
-    for log in sorted(Path(out).glob(f"{row.name}.{label}.[0-9]*.log")):
-        for text in log.read_text(errors="replace").splitlines():
-            if text.startswith("hv-report: uptime-at-init "):
-                found.append(float(text.split()[2]))
-    return found
 
 
 def report_boot(row, times):
@@ -239,5 +222,6 @@ def make(kind, quick, build, out):
             {"out": out}),
         Row("command", command, command_script(2 if quick else 5), report_command, {"commands": command_commands()}),
         Row("share", command, share_script(1 if quick else 3, out), report_share, {"out": out}),
+        boot_arm64(1 if quick else 5, build, out),
         Row("size", "direct", "", report_size, {"binary": Path(build) / "hv.stripped"}),
     ]

@@ -1,17 +1,19 @@
 /*
  * Times commands, from just before fork to the first byte of their output, or (-e) to the end of
- * their process. Called by guest-tests/bench/run, where the guests run: outside or in the testbed.
+ * their process, or (-m) to a text in their output and on to the end. Called by
+ * guest-tests/bench/run, where the guests run: outside or in the testbed.
  *
- *   stopwatch [-e] [-n RUNS] [-w WARMUPS] [-t SECONDS] [-o DIR] NAME -- LABEL COMMAND... [-- LABEL
- * COMMAND...]...
+ *   stopwatch [-e | -m TEXT] [-n RUNS] [-w WARMUPS] [-t SECONDS] [-s MS] [-o DIR] NAME
+ *             -- LABEL COMMAND... [-- LABEL COMMAND...]...
  *
  * All commands run once, then all once more, and so on, so that a machine that becomes slower or
  * faster does so for each of them. Before each it sleeps for MS, so that nobody is still busy with
  * what the last one left: its memory, its line of our output. Prints one line a run: NAME LABEL
  * NANOSECONDS STATUS. To the first byte: output is a pipe, and the command is killed when the byte
  * has come. To the end: output is the file DIR/LABEL.N.log (none without -o), so that no reader
- * competes with the command for a processor. Status: 124 after SECONDS, 128+n for a signal, 0 for a
- * command that gave its byte.
+ * competes with the command for a processor. To a text: output is a pipe, and goes to that file
+ * when all is over; a line with LABEL.marker for LABEL comes first. Status: 124 after SECONDS,
+ * 128+n for a signal, 0 for a command that gave its byte, 125 for one that did not give its text.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +32,7 @@
 #define COMMANDS_MAX   16
 #define STATUS_TIMEOUT 124
 #define STATUS_BAD     125
+#define OUTPUT_MAX     (1 << 20) /* with -m */
 
 static struct {
     bool to_end;
@@ -38,6 +41,7 @@ static struct {
     int limit_s;
     int settle_ms;
     const char *dir;
+    const char *marker;
 } options = {.runs = 1, .limit_s = 60};
 
 struct result {
@@ -125,15 +129,11 @@ static struct result time_first_byte(char **command)
     return result;
 }
 
-static struct result time_to_end(char **command, const char *label, int run)
+/* The file that a run's output goes to. */
+static int open_log(const char *label, int run)
 {
-    struct result result = {0};
     char path[4096];
-    int64_t begin;
-    pid_t pid;
-    int pidfd;
     int out;
-    bool ended;
 
     if (options.dir)
         snprintf(path, sizeof(path), "%s/%s.%d.log", options.dir, label, run);
@@ -142,6 +142,18 @@ static struct result time_to_end(char **command, const char *label, int run)
     out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (out < 0)
         fail(path);
+    return out;
+}
+
+static struct result time_to_end(char **command, const char *label, int run)
+{
+    struct result result = {0};
+    int64_t begin;
+    pid_t pid;
+    int pidfd;
+    int out = open_log(label, run);
+    bool ended;
+
     begin = now_ns();
     pid = start(command, out);
     pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -156,6 +168,58 @@ static struct result time_to_end(char **command, const char *label, int run)
         result.status = STATUS_TIMEOUT;
     close(pidfd);
     close(out);
+    return result;
+}
+
+/* Reads to the end of `fd`; the limit is for each wait. `marker`: when the text was there. */
+static size_t read_output(int fd, char *output, struct result *marker, bool *ended)
+{
+    size_t size = 0;
+
+    *ended = false;
+    marker->status = STATUS_BAD;
+    while (!*ended && size < OUTPUT_MAX && wait_for(fd)) {
+        ssize_t got = read(fd, output + size, OUTPUT_MAX - size);
+
+        if (got < 0)
+            fail("read");
+        size += (size_t)got;
+        if (marker->status != 0 && memmem(output, size, options.marker, strlen(options.marker)))
+            *marker = (struct result){.ns = now_ns()};
+        *ended = got == 0;
+    }
+    return size;
+}
+
+static struct result time_to_marker(char **command, const char *label, int run,
+                                    struct result *marker)
+{
+    static char output[OUTPUT_MAX];
+    struct result result = {0};
+    int log = open_log(label, run);
+    int ends[2];
+    int64_t begin;
+    pid_t pid;
+    bool ended;
+    size_t size;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        fail("pipe");
+    begin = now_ns();
+    pid = start(command, ends[1]);
+    close(ends[1]);
+    size = read_output(ends[0], output, marker, &ended);
+    if (!ended)
+        kill(pid, SIGKILL);
+    result.status = reap(pid);
+    result.ns = now_ns() - begin;
+    if (!ended)
+        result.status = STATUS_TIMEOUT;
+    marker->ns = marker->status ? 0 : marker->ns - begin;
+    if (write(log, output, size) != (ssize_t)size)
+        fail(label);
+    close(log);
+    close(ends[0]);
     return result;
 }
 
@@ -182,10 +246,13 @@ static void parse(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "+en:w:t:s:o:")) != -1) {
+    while ((option = getopt(argc, argv, "+em:n:w:t:s:o:")) != -1) {
         switch (option) {
         case 'e':
             options.to_end = true;
+            break;
+        case 'm':
+            options.marker = optarg;
             break;
         case 'n':
             options.runs = atoi(optarg);
@@ -211,13 +278,17 @@ static void parse(int argc, char **argv)
 /* `words`: the label, then the command. Runs below zero are warm-ups, shown only when they fail. */
 static void run_once(const char *name, char **words, int run)
 {
-    struct result result;
+    struct result result, marker = {0};
 
     usleep((useconds_t)options.settle_ms * 1000);
-    if (options.to_end)
+    if (options.marker)
+        result = time_to_marker(words + 1, words[0], run, &marker);
+    else if (options.to_end)
         result = time_to_end(words + 1, words[0], run);
     else
         result = time_first_byte(words + 1);
+    if (options.marker && (run >= 0 || marker.status != 0))
+        printf("%s %s.marker %lld %d\n", name, words[0], (long long)marker.ns, marker.status);
     if (run >= 0 || result.status != 0)
         printf("%s %s %lld %d\n", name, words[0], (long long)result.ns, result.status);
     fflush(stdout);

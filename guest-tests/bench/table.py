@@ -2,6 +2,7 @@
 import shlex
 import statistics
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Callable, Optional
 
 # With an RTC: the kernel looks for one for 1.2 s where there is none.
@@ -51,7 +52,7 @@ class Line:
 @dataclass
 class Row:
     name: str
-    place: str  # direct, testbed, icount
+    place: str  # a key of PLACES in run
     script: str
     report: Callable
     data: dict = field(default_factory=dict)
@@ -63,6 +64,25 @@ def stopwatch(name, runs, commands, *flags, settle_ms):
     for label, command in commands.items():
         words += ["--", label, *command]
     return shlex.join(words)
+
+
+def boot_script(name, runs, commands, out, flags=("-e",)):
+    """The script that times boots, and leaves their logs in `out`."""
+    # The logs stay beside the files under test, memory in the box, while time counts.
+    watch = stopwatch(name, runs, commands, *flags, "-t", "300", "-o", "LOGS", settle_ms=100).replace("LOGS", '"$logs"', 1)
+    return (f"logs=$(mktemp -d -p .)\n{watch}\n"
+            f"for log in \"$logs\"/*; do cp \"$log\" {shlex.quote(str(out))}/\"{name}.${{log##*/}}\"; done\n"
+            "rm -r \"$logs\"")
+
+
+def uptimes(row, label, out):
+    """The guest's clock when init started, of each run."""
+    found = []
+    for log in sorted(Path(out).glob(f"{row.name}.{label}.[0-9]*.log")):
+        for text in log.read_text(errors="replace").splitlines():
+            if text.startswith("hv-report: uptime-at-init "):
+                found.append(float(text.split()[2]))
+    return found
 
 
 def compare(row, times, scale, unit, pairs, target=None):
