@@ -85,13 +85,15 @@ $(B)/hv-test: $(B)/obj/hv/suite/main.o $(B)/libhv.a $(if $(CROSS_$(ARCH)),| buil
 $(B)/libhv.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The walk of arm64's page tables is plain C, and is tested wherever the tests run.
+# These of arm64 are plain C, and are tested wherever the tests run.
 $(B)/tests/hv/test/test_arm64_walk: $(B)/obj/hv/arch/arm64/walk.o
 $(B)/tests/hv/test/test_arm64_walk: TEST_SHARED += $(B)/obj/hv/arch/arm64/walk.o
+$(B)/tests/hv/test/test_arm64_limits: $(B)/obj/hv/arch/arm64/limits.o
+$(B)/tests/hv/test/test_arm64_limits: TEST_SHARED += $(B)/obj/hv/arch/arm64/limits.o
 
 $(TESTS): $(B)/tests/%: $(B)/obj/%.o $(TEST_SHARED) $(B)/libhv.a
 	@mkdir -p $(@D)
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
 	$(Q)$(CC) -o $@ $< $(TEST_SHARED) $(B)/libhv.a $(LDFLAGS_ALL) $(LIBS) -linih -lcheck -lsubunit -lrt -lm
 
--include $(B)/obj/hv/arch/arm64/walk.d $(OBJ:.o=.d) $(SUITE:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/%.d) $(TEST_SHARED:.o=.d)
+-include $(B)/obj/hv/arch/arm64/walk.d $(B)/obj/hv/arch/arm64/limits.d $(OBJ:.o=.d) $(SUITE:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/%.d) $(TEST_SHARED:.o=.d)

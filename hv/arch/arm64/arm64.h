@@ -56,6 +56,17 @@ uint64_t arm64_mpidr(unsigned id);
 /* Creates and initialises it, all vCPUs being there. 0 or -errno after one logged line. */
 int arm64_gic_create(struct vm *vm);
 
+/*
+ * The size of guest addresses that a machine whose RAM ends at `ram_end` needs: as few bits as hold
+ * it, since KVM walks fewer levels of page tables then. `most`: what KVM_CAP_ARM_VM_IPA_SIZE says,
+ * 0 when KVM knows only the usual 40. -EINVAL after one logged line when they do not suffice. Pure.
+ */
+int arm64_ipa_bits(int most, uint64_t ram_end);
+
+/* Returns `err`, which KVM gave for the interrupt controller of `cpus` vCPUs; logs a line unless 0.
+ */
+int arm64_gic_refused(int err, unsigned cpus);
+
 /* Builds the device tree in guest memory. 0 or -errno after one logged line. */
 int arm64_write_fdt(struct vm *vm);
 

@@ -4,10 +4,8 @@
  * arm-vgic-its.rst). KVM keeps its devices when their file descriptors are closed.
  */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "devices/core/log.h"
 #include "hv/arch/arm64/arm64.h"
 #include "hv/arch/arm64/layout.h"
 #include "hv/kvm.h"
@@ -86,12 +84,7 @@ int arm64_gic_create(struct vm *vm)
         err = init_device(gic);
     if (gic >= 0)
         close(gic);
-    if (err == -E2BIG)
-        log_error("--cpus %u: the interrupt controller of this host has room for 8",
-                  vm->config->cpus);
-    else if (err)
-        log_error("cannot create the interrupt controller: %s", strerror(-err));
-    else
+    if (!err)
         vm->arch->its = vm->arch->gic == GIC_V3 && create_its(vm) == 0;
-    return err;
+    return arm64_gic_refused(err, vm->config->cpus);
 }

@@ -1,37 +1,21 @@
 /* What an arm64 virtual machine is before its vCPUs run. */
 #include <errno.h>
-#include <inttypes.h>
-#include <string.h>
 
 #include "devices/core/log.h"
-#include "devices/core/util.h"
 #include "hv/arch/arch.h"
 #include "hv/arch/arm64/arm64.h"
-#include "hv/arch/arm64/layout.h"
 #include "hv/kvm.h"
 #include "hv/vm.h"
 
-/* What KVM gives a VM of type 0, and the least it takes by number. */
-#define IPA_BITS_DEFAULT 40
-#define IPA_BITS_LEAST   32
-
-/* As few bits as hold the machine: KVM walks fewer levels of page tables then. */
 long arch_vm_type(int kvm_fd, uint64_t ram_end)
 {
     int most = kvm_check_extension(kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
-    int bits = IPA_BITS_LEAST;
+    int bits = arm64_ipa_bits(most, ram_end);
 
-    while (bits < 64 && ram_end > UINT64_C(1) << bits)
-        bits++;
-    if (bits > (most ? most : IPA_BITS_DEFAULT)) {
-        log_error("--memory: this host's KVM gives guests addresses of %d bits, which is %" PRIu64
-                  " MiB of RAM at most",
-                  most ? most : IPA_BITS_DEFAULT,
-                  ((UINT64_C(1) << (most ? most : IPA_BITS_DEFAULT)) - LAYOUT_RAM) / MIB);
-        return -EINVAL;
-    }
+    if (bits < 0)
+        return bits;
     /* A KVM that knows no sizes knows one. */
-    return most ? KVM_VM_TYPE_ARM_IPA_SIZE(bits) : 0;
+    return most > 0 ? KVM_VM_TYPE_ARM_IPA_SIZE(bits) : 0;
 }
 
 /* An access that KVM cannot describe comes to hv (hv/exit.c) instead of ending the run. */
