@@ -15,7 +15,7 @@ guests-arm64: $(addprefix $(ARM_GUEST)/,vmlinuz initrd.cpio initrd-virtio.cpio r
               standard/vmlinuz standard/modules/modules.dep)
 
 #: make testbed-arm64   prepare the arm64 box (guest-tests/testbed/run --arch arm64)
-testbed-arm64: $(addprefix $(ARM_BED)/,vmlinuz initrd.cpio) $(BED)/link
+testbed-arm64: $(addprefix $(ARM_BED)/,vmlinuz initrd.cpio) $(BED)/link build/cache/passt-arm64/bin/passt
 
 deps-arm64:
 	@scripts/install-deps test arm64
@@ -37,6 +37,12 @@ ARM_PEER_PACKAGES := qemu-system-arm zlib1g $(addprefix lib,aio1 blkid1 bpf1 c6 
 $(ARM_PEER): | deps-arm64
 	@echo "  FETCH $(@D)"
 	$(Q)$(IMAGES)/fetch-package $(ARM_PEER_PACKAGES:%=%:arm64) $(@D)
+
+# The box has no C library: passt brings its own.
+build/cache/passt-arm64/bin/passt: guest-tests/testbed/passt-arm64 | deps-arm64
+	@echo "  FETCH build/cache/passt-arm64"
+	$(Q)$(IMAGES)/fetch-package passt:arm64 libc6:arm64 build/cache/passt-arm64
+	$(Q)mkdir -p $(@D) && cp $< $@
 
 $(ARM_GUEST)/vmlinuz: $(ARM_CLOUD)/vmlinuz
 $(ARM_GUEST)/standard/vmlinuz: $(ARM_STANDARD)/vmlinuz
@@ -74,7 +80,7 @@ $(ARM_GUEST)/root.img: $(IMAGES)/init $(IMAGES)/make-root $(wildcard $(IMAGES)/r
 
 # The standard kernel has KVM and virtio's core built in.
 ARM_BED_MODULES := drivers/virtio/virtio_mmio drivers/char/virtio_console fs/netfs/netfs fs/fscache/fscache \
-                   net/9p/9pnet net/9p/9pnet_virtio fs/9p/9p
+                   net/9p/9pnet net/9p/9pnet_virtio fs/9p/9p drivers/net/dummy
 
 $(ARM_BED)/agent: guest-tests/testbed/agent.c $(BED_SRC)
 	@echo "  CC    $@"
