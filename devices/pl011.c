@@ -19,6 +19,7 @@
 #include "devices/core/util.h"
 #include "devices/devices.h"
 #include "devices/primecell.h"
+#include "devices/serial_fifo.h"
 
 #define FIFO_DEPTH  32 /* of revision 3, which PART_ID says this is */
 #define PART_ID     0x00341011
@@ -76,11 +77,6 @@
 #define INT_ALL     0x7ff
 #define INT_LATCHED (INT_MODEM | INT_TX | INT_OE)
 
-struct fifo {
-    uint8_t byte[FIFO_DEPTH];
-    uint8_t head, count;
-};
-
 /* Registers that only keep what is written, by number: offset / 4 - REG_ILPR / 4. */
 enum { KEPT_ILPR, KEPT_IBRD, KEPT_FBRD, KEPT_COUNT };
 
@@ -94,8 +90,8 @@ struct pl011_regs {
     bool tx_owed;            /* INT_TX comes as soon as the host has room again */
     bool rts_used, irq_used; /* since reset; see line_open() */
     bool ready;
-    struct fifo line; /* sent by the host, on the wire */
-    struct fifo loop; /* what came round in loopback mode */
+    struct serial_fifo line; /* sent by the host, on the wire */
+    struct serial_fifo loop; /* what came round in loopback mode */
 };
 
 struct pl011 {
@@ -107,23 +103,6 @@ struct pl011 {
 };
 
 static const uint16_t kept_mask[KEPT_COUNT] = {0x00ff, 0xffff, 0x003f};
-
-static bool fifo_put(struct fifo *f, uint8_t value)
-{
-    if (f->count == FIFO_DEPTH)
-        return false;
-    f->byte[(f->head + f->count++) % FIFO_DEPTH] = value;
-    return true;
-}
-
-static uint8_t fifo_get(struct fifo *f)
-{
-    uint8_t value = f->byte[f->head];
-
-    f->head = (uint8_t)((f->head + 1) % FIFO_DEPTH);
-    f->count--;
-    return value;
-}
 
 static uint8_t depth(const struct pl011 *u)
 {
@@ -214,7 +193,7 @@ static void transmitted(struct pl011 *u)
 static void loop_byte(struct pl011 *u, uint8_t value)
 {
     if (u->r.loop.count < depth(u)) {
-        fifo_put(&u->r.loop, value);
+        serial_fifo_put(&u->r.loop, FIFO_DEPTH, value);
         return;
     }
     u->r.overrun = true; /* the FIFO keeps what it has (table 3-2) */
@@ -236,9 +215,9 @@ static uint32_t read_dr(struct pl011 *u)
     uint32_t value = u->r.overrun && u->r.loop.count == depth(u) ? DR_OVERRUN : 0;
 
     if (u->r.loop.count > 0) {
-        value |= fifo_get(&u->r.loop);
+        value |= serial_fifo_get(&u->r.loop, FIFO_DEPTH);
     } else if (rx_count(u) > 0) {
-        value |= fifo_get(&u->r.line);
+        value |= serial_fifo_get(&u->r.line, FIFO_DEPTH);
         invite_input(u);
     }
     update_irq(u);
@@ -397,7 +376,7 @@ static void pl011_input(void *opaque, const uint8_t *buf, size_t len)
     pthread_mutex_lock(&u->dev.lock);
     /* Never more than the room we told, but a lost byte would be no reason to overrun anything. */
     for (size_t i = 0; i < len; i++)
-        fifo_put(&u->r.line, buf[i]);
+        serial_fifo_put(&u->r.line, FIFO_DEPTH, buf[i]);
     chardev_input_room(u->chr, 0);
     invite_input(u);
     update_irq(u);
@@ -427,19 +406,6 @@ static void pl011_reset(struct dev *dev)
     invite_input(u);
 }
 
-static void save_fifo(const struct fifo *f, struct state_writer *w)
-{
-    state_put_u8(w, f->count);
-    for (uint8_t i = 0; i < FIFO_DEPTH; i++)
-        state_put_u8(w, i < f->count ? f->byte[(f->head + i) % FIFO_DEPTH] : 0);
-}
-
-static void load_fifo(struct fifo *f, struct state_reader *r)
-{
-    f->count = state_get_u8(r);
-    state_get_bytes(r, f->byte, FIFO_DEPTH);
-}
-
 #define FLAG_OVERRUN  0x01
 #define FLAG_TX_OWED  0x02
 #define FLAG_RTS_USED 0x04
@@ -463,8 +429,8 @@ static void pl011_save(struct dev *dev, struct state_writer *w)
                  (uint8_t)((u->r.overrun ? FLAG_OVERRUN : 0) | (u->r.tx_owed ? FLAG_TX_OWED : 0) |
                            (u->r.rts_used ? FLAG_RTS_USED : 0) |
                            (u->r.irq_used ? FLAG_IRQ_USED : 0) | (u->r.ready ? FLAG_READY : 0)));
-    save_fifo(&u->r.line, w);
-    save_fifo(&u->r.loop, w);
+    serial_fifo_save(&u->r.line, FIFO_DEPTH, w);
+    serial_fifo_save(&u->r.loop, FIFO_DEPTH, w);
 }
 
 /* Could registers of this chip hold these values? */
@@ -496,8 +462,8 @@ static int pl011_load(struct dev *dev, struct state_reader *r, uint16_t version)
     n.ifls = state_get_u8(r);
     n.dmacr = state_get_u8(r);
     flags = state_get_u8(r);
-    load_fifo(&n.line, r);
-    load_fifo(&n.loop, r);
+    serial_fifo_load(&n.line, FIFO_DEPTH, r);
+    serial_fifo_load(&n.loop, FIFO_DEPTH, r);
     if (r->error || !is_possible(&n, flags))
         return -EINVAL;
     n.overrun = flags & FLAG_OVERRUN;

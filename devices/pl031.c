@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "devices/core/loop.h"
 #include "devices/core/state.h"
@@ -44,26 +43,9 @@ struct pl031 {
     bool armed; /* the match lies ahead and has not been told of */
 };
 
-static int64_t host_clock(void *opaque)
-{
-    struct timespec ts;
-
-    (void)opaque;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-/* A host whose clock stands before 1970 has no time to give; the guest gets the epoch. */
-static uint64_t host_ns(const struct pl031 *p)
-{
-    int64_t ns = p->clock(p->clock_opaque);
-
-    return ns < 0 ? 0 : (uint64_t)ns;
-}
-
 static uint32_t now(const struct pl031 *p)
 {
-    return (uint32_t)(host_ns(p) / NS_PER_S) + p->offset;
+    return (uint32_t)(rtc_clock_ns(p->clock, p->clock_opaque) / NS_PER_S) + p->offset;
 }
 
 static void update_irq(struct pl031 *p)
@@ -79,7 +61,7 @@ static void update_irq(struct pl031 *p)
 /* There is no past on a clock that wraps: a match more than 68 years ahead is none to wait for. */
 static void arm(struct pl031 *p)
 {
-    uint64_t ns = host_ns(p);
+    uint64_t ns = (uint64_t)rtc_clock_ns(p->clock, p->clock_opaque);
     uint32_t ahead = p->match - now(p);
 
     p->armed = ahead != 0 && ahead <= INT32_MAX;
@@ -255,7 +237,7 @@ int pl031_create(const struct dev_env *env, struct dev **out)
     }
     dev_init(&p->dev, &pl031_ops);
     p->irq = env->irq;
-    p->clock = host_clock;
+    p->clock = rtc_host_clock;
     *out = &p->dev;
     return 0;
 }

@@ -67,21 +67,9 @@ struct rtc {
     uint8_t reg[CMOS_BYTES]; /* the time registers are valid only while held() */
 };
 
-static int64_t host_clock(void *opaque)
-{
-    struct timespec ts;
-
-    (void)opaque;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-/* A host whose clock stands before 1970 has no time to give; the guest gets the epoch. */
 static int64_t host_ns(const struct rtc *rtc)
 {
-    int64_t ns = rtc->clock(rtc->clock_opaque);
-
-    return ns < 0 ? 0 : ns;
+    return rtc_clock_ns(rtc->clock, rtc->clock_opaque);
 }
 
 static bool held(const struct rtc *rtc)
@@ -338,12 +326,21 @@ int rtc_create(const struct dev_env *env, struct dev **out)
     if (!rtc)
         return -ENOMEM;
     dev_init(&rtc->dev, &rtc_ops);
-    rtc->clock = host_clock;
+    rtc->clock = rtc_host_clock;
     rtc->reg[REG_A] = A_DEFAULT;
     rtc->reg[REG_B] = B_24H;
     rtc_reset(&rtc->dev);
     *out = &rtc->dev;
     return 0;
+}
+
+int64_t rtc_host_clock(void *opaque)
+{
+    struct timespec ts;
+
+    (void)opaque;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
 void rtc_set_clock(struct dev *dev, rtc_clock_fn *fn, void *opaque)

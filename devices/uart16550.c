@@ -20,6 +20,7 @@
 #include "devices/core/state.h"
 #include "devices/core/util.h"
 #include "devices/devices.h"
+#include "devices/serial_fifo.h"
 
 #define FIFO_DEPTH 16
 
@@ -67,11 +68,6 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 
 #define DIVISOR_9600 12
 
-struct fifo {
-    uint8_t byte[FIFO_DEPTH];
-    uint8_t head, count;
-};
-
 /* All that the guest can see, and all that is saved. */
 struct uart_regs {
     uint8_t ier, fcr, lcr, mcr, scr;
@@ -81,8 +77,8 @@ struct uart_regs {
     bool thre_pending;          /* the THRE interrupt waits; only while IER_THRE is set */
     bool thre_owed;             /* it will wait as soon as the host has room again */
     bool mcr_written, rts_used; /* since reset; see line_open() */
-    struct fifo line;           /* sent by the host, on the wire */
-    struct fifo loop;           /* what came round in loopback mode */
+    struct serial_fifo line;    /* sent by the host, on the wire */
+    struct serial_fifo loop;    /* what came round in loopback mode */
 };
 
 struct uart {
@@ -92,23 +88,6 @@ struct uart {
     bool level;          /* of the interrupt line */
     struct uart_regs r;
 };
-
-static bool fifo_put(struct fifo *f, uint8_t value)
-{
-    if (f->count == FIFO_DEPTH)
-        return false;
-    f->byte[(f->head + f->count++) % FIFO_DEPTH] = value;
-    return true;
-}
-
-static uint8_t fifo_get(struct fifo *f)
-{
-    uint8_t value = f->byte[f->head];
-
-    f->head = (uint8_t)((f->head + 1) % FIFO_DEPTH);
-    f->count--;
-    return value;
-}
 
 /* The receiver's depth as the guest has set it. */
 static uint8_t rx_depth(const struct uart *u)
@@ -190,7 +169,7 @@ static void want_thre(struct uart *u)
 static void loop_byte(struct uart *u, uint8_t value)
 {
     if (u->r.loop.count < rx_depth(u)) {
-        fifo_put(&u->r.loop, value);
+        serial_fifo_put(&u->r.loop, FIFO_DEPTH, value);
         return;
     }
     u->r.overrun = LSR_OE;
@@ -273,9 +252,9 @@ static uint8_t read_rbr(struct uart *u)
     uint8_t value = 0;
 
     if (u->r.loop.count > 0) {
-        value = fifo_get(&u->r.loop);
+        value = serial_fifo_get(&u->r.loop, FIFO_DEPTH);
     } else if (rx_count(u) > 0) {
-        value = fifo_get(&u->r.line);
+        value = serial_fifo_get(&u->r.line, FIFO_DEPTH);
         invite_input(u);
     }
     update_irq(u);
@@ -400,7 +379,7 @@ static void uart_input(void *opaque, const uint8_t *buf, size_t len)
     pthread_mutex_lock(&u->dev.lock);
     /* Never more than the room we told, but a lost byte would be no reason to overrun anything. */
     for (size_t i = 0; i < len; i++)
-        fifo_put(&u->r.line, buf[i]);
+        serial_fifo_put(&u->r.line, FIFO_DEPTH, buf[i]);
     chardev_input_room(u->chr, 0);
     invite_input(u);
     update_irq(u);
@@ -434,19 +413,6 @@ static void uart_reset(struct dev *dev)
     invite_input(u);
 }
 
-static void save_fifo(const struct fifo *f, struct state_writer *w)
-{
-    state_put_u8(w, f->count);
-    for (uint8_t i = 0; i < FIFO_DEPTH; i++)
-        state_put_u8(w, i < f->count ? f->byte[(f->head + i) % FIFO_DEPTH] : 0);
-}
-
-static void load_fifo(struct fifo *f, struct state_reader *r)
-{
-    f->count = state_get_u8(r);
-    state_get_bytes(r, f->byte, FIFO_DEPTH);
-}
-
 #define FLAG_THRE_PENDING 0x01
 #define FLAG_THRE_OWED    0x02
 #define FLAG_MCR_WRITTEN  0x04
@@ -469,8 +435,8 @@ static void uart_save(struct dev *dev, struct state_writer *w)
                               (u->r.thre_owed ? FLAG_THRE_OWED : 0) |
                               (u->r.mcr_written ? FLAG_MCR_WRITTEN : 0) |
                               (u->r.rts_used ? FLAG_RTS_USED : 0)));
-    save_fifo(&u->r.line, w);
-    save_fifo(&u->r.loop, w);
+    serial_fifo_save(&u->r.line, FIFO_DEPTH, w);
+    serial_fifo_save(&u->r.loop, FIFO_DEPTH, w);
 }
 
 /* Could registers of this chip hold these values? */
@@ -500,8 +466,8 @@ static int uart_load(struct dev *dev, struct state_reader *r, uint16_t version)
     n.delta = state_get_u8(r);
     n.divisor = state_get_u16(r);
     flags = state_get_u8(r);
-    load_fifo(&n.line, r);
-    load_fifo(&n.loop, r);
+    serial_fifo_load(&n.line, FIFO_DEPTH, r);
+    serial_fifo_load(&n.loop, FIFO_DEPTH, r);
     if (r->error || !is_possible(&n, flags))
         return -EINVAL;
     n.thre_pending = flags & FLAG_THRE_PENDING;
