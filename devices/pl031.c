@@ -16,7 +16,7 @@
 #include "devices/devices.h"
 #include "devices/primecell.h"
 
-#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_S UINT64_C(1000000000)
 
 #define REG_DR   0x00 /* data: the time */
 #define REG_MR   0x04 /* match: the alarm */
@@ -43,9 +43,20 @@ struct pl031 {
     bool armed; /* the match lies ahead and has not been told of */
 };
 
+static uint64_t host_ns(const struct pl031 *p)
+{
+    return (uint64_t)rtc_clock_ns(p->clock, p->clock_opaque);
+}
+
+/* The guest's second when the host's clock says `ns`. */
+static uint32_t second_at(const struct pl031 *p, uint64_t ns)
+{
+    return (uint32_t)(ns / NS_PER_S) + p->offset;
+}
+
 static uint32_t now(const struct pl031 *p)
 {
-    return (uint32_t)(rtc_clock_ns(p->clock, p->clock_opaque) / NS_PER_S) + p->offset;
+    return second_at(p, host_ns(p));
 }
 
 static void update_irq(struct pl031 *p)
@@ -61,13 +72,13 @@ static void update_irq(struct pl031 *p)
 /* There is no past on a clock that wraps: a match more than 68 years ahead is none to wait for. */
 static void arm(struct pl031 *p)
 {
-    uint64_t ns = (uint64_t)rtc_clock_ns(p->clock, p->clock_opaque);
-    uint32_t ahead = p->match - now(p);
+    uint64_t ns = host_ns(p);
+    uint32_t ahead = p->match - second_at(p, ns);
 
     p->armed = ahead != 0 && ahead <= INT32_MAX;
     p->raised = p->raised || ahead == 0;
     if (p->alarm && p->armed)
-        loop_timer_arm(p->alarm, ahead * (uint64_t)NS_PER_S - ns % NS_PER_S);
+        loop_timer_arm(p->alarm, ahead * NS_PER_S - ns % NS_PER_S);
     update_irq(p);
 }
 

@@ -6,12 +6,12 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "firmware/acpi.h"
 #include "firmware/test/acpi_machines.h"
+#include "firmware/test/dump.h"
 #include "firmware/test/guarded.h"
 
 #define GPA UINT64_C(0xe0000)
@@ -320,18 +320,9 @@ START_TEST(what_cannot_be_expressed_is_refused)
 }
 END_TEST
 
-static const char *dump_dir; /* of --dump; NULL: test */
-
-static void write_table(const char *dir, const char *name, const uint8_t *table)
+static void dump_table(const char *machine, const char *name, const uint8_t *table)
 {
-    char path[4096];
-    FILE *f;
-
-    snprintf(path, sizeof(path), "%s/%s.dat", dir, name);
-    f = fopen(path, "wb");
-    ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
-    ck_assert_uint_eq(fwrite(table, rd32(table + 4), 1, f), 1);
-    ck_assert_int_eq(fclose(f), 0);
+    dump_file(table, rd32(table + 4), "%s/%s.dat", machine, name);
 }
 
 /* A test too, since the walk asserts, which Check allows nowhere else. */
@@ -342,12 +333,12 @@ START_TEST(dump_machine)
 
     snprintf(dir, sizeof(dir), "%s/%s", dump_dir, acpi_machines[_i].name);
     ck_assert_msg(mkdir(dir, 0777) == 0, "%s: %s", dir, strerror(errno));
-    write_table(dir, "xsdt", t.xsdt);
-    write_table(dir, "facp", t.fadt);
-    write_table(dir, "apic", t.madt);
-    write_table(dir, "dsdt", t.dsdt);
+    dump_table(acpi_machines[_i].name, "xsdt", t.xsdt);
+    dump_table(acpi_machines[_i].name, "facp", t.fadt);
+    dump_table(acpi_machines[_i].name, "apic", t.madt);
+    dump_table(acpi_machines[_i].name, "dsdt", t.dsdt);
     if (t.mcfg)
-        write_table(dir, "mcfg", t.mcfg);
+        dump_table(acpi_machines[_i].name, "mcfg", t.mcfg);
     guarded_free(&t.g);
 }
 END_TEST
@@ -376,14 +367,5 @@ static Suite *suite(void)
 
 int main(int argc, char **argv)
 {
-    SRunner *runner;
-    int failed;
-
-    if (argc == 3 && strcmp(argv[1], "--dump") == 0)
-        dump_dir = argv[2];
-    runner = srunner_create(suite());
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return dump_main(argc, argv, suite);
 }

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <libfdt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "firmware/test/dump.h"
 #include "firmware/test/fdt_machines.h"
 #include "firmware/test/guarded.h"
 
@@ -337,20 +337,12 @@ START_TEST(what_cannot_be_expressed_is_refused)
 }
 END_TEST
 
-static const char *dump_dir; /* of --dump; NULL: test */
-
 /* A test too, since the build asserts, which Check allows nowhere else. */
 START_TEST(dump_machine)
 {
     size_t len = build(&fdt_machines[_i].machine);
-    char path[4096];
-    FILE *f;
 
-    snprintf(path, sizeof(path), "%s/%s.dtb", dump_dir, fdt_machines[_i].name);
-    f = fopen(path, "wb");
-    ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
-    ck_assert_uint_eq(fwrite(g.bytes, len, 1, f), 1);
-    ck_assert_int_eq(fclose(f), 0);
+    dump_file(g.bytes, len, "%s.dtb", fdt_machines[_i].name);
 }
 END_TEST
 
@@ -384,14 +376,5 @@ static Suite *suite(void)
 
 int main(int argc, char **argv)
 {
-    SRunner *runner;
-    int failed;
-
-    if (argc == 3 && strcmp(argv[1], "--dump") == 0)
-        dump_dir = argv[2];
-    runner = srunner_create(suite());
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return dump_main(argc, argv, suite);
 }

@@ -6,10 +6,10 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "firmware/smbios.h"
+#include "firmware/test/dump.h"
 #include "firmware/test/guarded.h"
 
 #define GPA UINT64_C(0xf0000)
@@ -355,8 +355,6 @@ START_TEST(what_cannot_be_expressed_is_refused)
 }
 END_TEST
 
-static const char *dump_dir; /* of --dump; NULL: test */
-
 static const struct {
     const char *name;
     struct smbios_machine machine;
@@ -372,9 +370,7 @@ START_TEST(dump_machine)
 {
     struct smbios_machine m = dumps[_i].machine;
     uint8_t *p;
-    char path[4096];
     struct table t;
-    FILE *f;
 
     memcpy(m.uuid, usual.uuid, sizeof(m.uuid));
     t = build(&m);
@@ -383,11 +379,7 @@ START_TEST(dump_machine)
     p[16] = 32;
     p[5] = 0;
     p[5] = (uint8_t)-byte_sum(p, 24);
-    snprintf(path, sizeof(path), "%s/%s.dump", dump_dir, dumps[_i].name);
-    f = fopen(path, "wb");
-    ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
-    ck_assert_uint_eq(fwrite(p, t.len, 1, f), 1);
-    ck_assert_int_eq(fclose(f), 0);
+    dump_file(p, t.len, "%s.dump", dumps[_i].name);
     guarded_free(&t.g);
 }
 END_TEST
@@ -420,14 +412,5 @@ static Suite *suite(void)
 
 int main(int argc, char **argv)
 {
-    SRunner *runner;
-    int failed;
-
-    if (argc == 3 && strcmp(argv[1], "--dump") == 0)
-        dump_dir = argv[2];
-    runner = srunner_create(suite());
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return dump_main(argc, argv, suite);
 }
