@@ -100,10 +100,10 @@ $(ARM_BED)/initrd.cpio: guest-tests/testbed/init-arm64 guest-tests/testbed/copy 
 # The small guests: build/guest-tests/arm64/NAME.img, in the format of a kernel.
 ARM_GUESTS := fdt timer smp abort vblk ending
 ARM_GUEST_LIB := $(patsubst %,guest-tests/arm64/lib/%.o,start main exception gic dtb memory) \
-                 $(patsubst %,guest-tests/lib/%.o,printf string test cmdline virtio virtio_mmio virtq virtio_blk)
+                 $(patsubst %,guest-tests/lib/%.o,printf string test cmdline wait virtio virtio_mmio virtq virtio_blk)
 ARM_GUEST_OBJ := build/obj/guest-tests-arm64
 # No FPU: nobody has switched it on.
-ARM_GUEST_CFLAGS := -std=gnu11 -O2 -g $(GUEST_WARN) -I. -MMD -MP -ffreestanding -fno-pic -fno-pie -nostdlib \
+ARM_GUEST_CFLAGS := -std=gnu11 -O2 -g $(GUEST_WARN) -I. -Iguest-tests/arm64/lib -MMD -MP -ffreestanding -fno-pic -fno-pie -nostdlib \
                     -fno-builtin -fno-tree-loop-distribute-patterns -mgeneral-regs-only -mstrict-align -mno-outline-atomics -fno-stack-protector \
                     -fno-asynchronous-unwind-tables -fno-common
 

@@ -21,7 +21,7 @@ GUEST_OBJ := $(GB)/obj/guest-tests
 GUEST_WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
                 $(if $(filter 1,$(WERROR)),-Werror)
 # No FPU and vector registers: nobody has switched them on. No red zone: interrupts use the stack.
-GUEST_CFLAGS := -std=gnu11 -O2 -g $(GUEST_WARN) -I. -MMD -MP -ffreestanding -fno-pic -fno-pie \
+GUEST_CFLAGS := -std=gnu11 -O2 -g $(GUEST_WARN) -I. -Iguest-tests/x86/lib -MMD -MP -ffreestanding -fno-pic -fno-pie \
                 -nostdlib -fno-builtin -mgeneral-regs-only -mno-red-zone -fno-stack-protector \
                 -fcf-protection=none -fno-asynchronous-unwind-tables -fno-common
 GUEST_LD     := ld -nostdlib -static -T guest-tests/lib/guest.lds -z max-page-size=4096 \
@@ -29,7 +29,7 @@ GUEST_LD     := ld -nostdlib -static -T guest-tests/lib/guest.lds -z max-page-si
 
 GUEST_LIB    := header pvh_note gdt boot boot_multiboot boot_pvh boot_linux64 cmdline console printf string memory test end
 GUEST_LIB_32 := $(GUEST_LIB) start32 arch32
-GUEST_LIB_64 := $(GUEST_LIB) start64 page_map isr idt apic ioapic wait paging smp trampoline \
+GUEST_LIB_64 := $(GUEST_LIB) start64 page_map isr idt apic ioapic wait wait_pc paging smp trampoline \
                 pci virtio virtio_mmio virtio_pci virtq virtio_blk virtio_net inet virtio_rng virtio_console \
                 user_entry user kvmclock pit ps2 ata ne2000
 

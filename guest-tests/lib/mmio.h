@@ -4,56 +4,22 @@
 
 #include <stdint.h>
 
-#ifdef __aarch64__
+/* ARCH_MMIO(ACCESS): ACCESS(width, constraint, load, store) for each width that there is. */
+#include "arch_mmio.h"
 
-#define MMIO_ACCESS(width, suffix, modifier)                                                       \
+#define MMIO_ACCESS(width, constraint, load, store)                                                \
     static inline uint##width##_t mmio_read##width(uintptr_t address)                              \
     {                                                                                              \
         uint##width##_t value;                                                                     \
                                                                                                    \
-        __asm__ volatile("ldr" suffix " %" modifier "0, [%1]"                                      \
-                         : "=r"(value)                                                             \
-                         : "r"(address)                                                            \
-                         : "memory");                                                              \
+        __asm__ volatile(load : "=" constraint(value) : "r"(address) : "memory");                  \
         return value;                                                                              \
     }                                                                                              \
     static inline void mmio_write##width(uintptr_t address, uint##width##_t value)                 \
     {                                                                                              \
-        __asm__ volatile("str" suffix " %" modifier "0, [%1]"                                      \
-                         :                                                                         \
-                         : "r"(value), "r"(address)                                                \
-                         : "memory");                                                              \
+        __asm__ volatile(store : : constraint(value), "r"(address) : "memory");                    \
     }
 
-MMIO_ACCESS(8, "b", "w")
-MMIO_ACCESS(16, "h", "w")
-MMIO_ACCESS(32, "", "w")
-MMIO_ACCESS(64, "", "x")
-
-#else
-
-#define MMIO_ACCESS(width, suffix, constraint)                                                     \
-    static inline uint##width##_t mmio_read##width(uintptr_t address)                              \
-    {                                                                                              \
-        uint##width##_t value;                                                                     \
-                                                                                                   \
-        __asm__ volatile("mov" suffix " (%1), %0"                                                  \
-                         : "=" constraint(value)                                                   \
-                         : "r"(address)                                                            \
-                         : "memory");                                                              \
-        return value;                                                                              \
-    }                                                                                              \
-    static inline void mmio_write##width(uintptr_t address, uint##width##_t value)                 \
-    {                                                                                              \
-        __asm__ volatile("mov" suffix " %0, (%1)" : : constraint(value), "r"(address) : "memory"); \
-    }
-
-MMIO_ACCESS(8, "b", "q")
-MMIO_ACCESS(16, "w", "r")
-MMIO_ACCESS(32, "l", "r")
-#ifdef __x86_64__
-MMIO_ACCESS(64, "q", "r")
-#endif
-#endif
+ARCH_MMIO(MMIO_ACCESS)
 
 #endif

@@ -11,7 +11,6 @@
 #include "guest-tests/lib/string.h"
 #include "guest-tests/lib/test.h"
 #include "guest-tests/lib/virtio.h"
-#include "guest-tests/lib/wait.h"
 
 #define UART_DATA  0x00
 #define UART_FLAGS 0x18
@@ -57,17 +56,6 @@ void guest_exit(unsigned status)
     psci(PSCI_SYSTEM_OFF, 0, 0, 0);
     for (;;)
         halt();
-}
-
-bool wait_until(const volatile uint32_t *value, uint32_t least)
-{
-    uint64_t start = rdtsc();
-
-    interrupts_on();
-    while (*value < least && rdtsc() - start < WAIT_CYCLES)
-        cpu_pause();
-    interrupts_off();
-    return *value >= least;
 }
 
 /* No test here looks at the PCI bus. */

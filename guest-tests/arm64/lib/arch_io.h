@@ -1,6 +1,6 @@
-/* The instructions that C has no words for. Each is one instruction, as in lib/io.h of x86. */
-#ifndef GUEST_ARM64_IO_H
-#define GUEST_ARM64_IO_H
+/* What lib/io.h promises, on arm64, and what is arm64's alone. */
+#ifndef GUEST_ARM64_ARCH_IO_H
+#define GUEST_ARM64_ARCH_IO_H
 
 #include <stdint.h>
 
