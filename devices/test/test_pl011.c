@@ -1,13 +1,9 @@
 /* The PL011: registers, interrupts, and its data from guest to host and back, as drivers ask. */
-#include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "devices/core/log.h"
-#include "devices/core/loop.h"
 #include "devices/core/util.h"
 #include "devices/devices.h"
-#include "devices/test/fake.h"
+#include "devices/test/fake_serial.h"
 
 enum {
     DR = 0x00,
@@ -42,42 +38,32 @@ enum {
 #define STATE_CR    6 /* offsets in the saved state */
 #define STATE_FLAGS 15
 
-static struct fake_console c;
-static struct fake_irq irq;
-static struct dev *uart;
+static struct fake_serial port;
 static char out[70000];
 
 static void set_up(void)
 {
-    struct dev_env env;
-
-    log_set_level(LOG_ERROR);
-    memset(&irq, 0, sizeof(irq));
-    fake_console_open(&c, NULL);
-    env = (struct dev_env){.loop = c.loop, .console = c.chr, .irq = fake_irq_line(&irq)};
-    ck_assert_int_eq(pl011_create(&env, &uart), 0);
+    fake_serial_open(&port, pl011_create);
 }
 
 static void tear_down(void)
 {
-    dev_destroy(uart);
-    fake_console_close(&c);
+    fake_serial_close(&port);
 }
 
 static uint32_t get(uint64_t reg)
 {
-    return (uint32_t)fake_read(uart, reg, 4);
+    return (uint32_t)fake_read(port.dev, reg, 4);
 }
 
 static void set(uint64_t reg, uint32_t value)
 {
-    fake_write(uart, reg, 4, value);
+    fake_write(port.dev, reg, 4, value);
 }
 
 static void type(const char *text)
 {
-    fake_console_type(&c, text);
-    fake_console_run(&c, 1);
+    fake_serial_type(&port, text);
 }
 
 /* As a driver in interrupt mode that raises RTS. */
@@ -103,7 +89,7 @@ START_TEST(reset_values_are_those_of_the_manual)
                       get(reset[i].reg));
     for (unsigned i = 0; i < ARRAY_SIZE(id); i++)
         ck_assert_uint_eq(get(0xfe0 + 4 * i), id[i]);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
 }
 END_TEST
 
@@ -126,12 +112,12 @@ END_TEST
 
 START_TEST(bytes_reach_the_host_by_every_width)
 {
-    fake_write(uart, DR, 1, 'a');
-    fake_write(uart, DR, 2, 'b');
-    fake_write(uart, DR, 4, 'c' | 0xffffff00);
-    fake_write(uart, DR, 8, '\n');
-    fake_write(uart, DR + 1, 1, 'x'); /* no register begins there */
-    fake_console_read(&c, out, sizeof(out));
+    fake_write(port.dev, DR, 1, 'a');
+    fake_write(port.dev, DR, 2, 'b');
+    fake_write(port.dev, DR, 4, 'c' | 0xffffff00);
+    fake_write(port.dev, DR, 8, '\n');
+    fake_write(port.dev, DR + 1, 1, 'x'); /* no register begins there */
+    fake_console_read(&port.console, out, sizeof(out));
     ck_assert_str_eq(out, "abc\n");
     ck_assert_uint_eq(get(FR) & (TXFF | 0x88), 0x80); /* empty again, not busy */
 }
@@ -141,19 +127,19 @@ END_TEST
 START_TEST(transmit_interrupt_follows_what_was_written)
 {
     open_port(INT_TX);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     set(DR, 'x');
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(get(RIS), INT_TX);
     ck_assert_uint_eq(get(MIS), INT_TX);
     set(ICR, INT_RX);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     set(ICR, INT_TX);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     set(DR, 'y');
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     set(IMSC, 0); /* as Linux' driver stops it */
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(get(RIS), INT_TX);
 }
 END_TEST
@@ -164,7 +150,7 @@ START_TEST(receive_interrupts_follow_the_data)
     set(IFLS, 0); /* at one eighth: four bytes */
     type("abc");
     ck_assert_uint_eq(get(MIS), INT_RT);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     type("d");
     ck_assert_uint_eq(get(MIS), INT_RX | INT_RT);
     set(ICR, INT_RX | INT_RT); /* they wait on */
@@ -173,7 +159,7 @@ START_TEST(receive_interrupts_follow_the_data)
     ck_assert_uint_eq(get(MIS), INT_RT);
     for (const char *p = "bcd"; *p; p++)
         ck_assert_uint_eq(get(DR), (uint8_t)*p);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(get(DR), 0);
     ck_assert_uint_eq(get(FR) & RXFE, RXFE);
 }
@@ -216,7 +202,7 @@ START_TEST(guest_without_rts_gets_input_once_it_asks)
     set(CR, UARTEN | TXE | RXE);
     type("ab");
     set(IMSC, INT_RX | INT_RT);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(get(DR), 'a');
 }
 END_TEST
@@ -229,7 +215,7 @@ START_TEST(script_on_stdin_survives_the_driver_starting)
     set(CR, 0x300);
     set(ICR, 0x7f0);
     set(IMSC, INT_RX | INT_RT);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     set(IFLS, 0x12);
     set(CR, UARTEN | RXE | TXE);
     set(ICR, INT_RT | INT_RX);
@@ -239,7 +225,7 @@ START_TEST(script_on_stdin_survives_the_driver_starting)
     set(CR, UARTEN | RXE | TXE | RTS | DTR);
     set(IMSC, INT_RX | INT_RT);
     for (const char *p = "poweroff -f\n"; *p; p++) {
-        fake_console_run(&c, 0);
+        fake_console_run(&port.console, 0);
         ck_assert_uint_eq(get(FR) & RXFE, 0);
         ck_assert_uint_eq(get(DR), (uint8_t)*p);
     }
@@ -251,12 +237,12 @@ START_TEST(sender_honours_rts_and_the_receivers_switch)
     open_port(INT_RX | INT_RT);
     set(CR, UARTEN | TXE | RXE); /* throttled */
     type("q");
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(get(FR) & RXFE, RXFE);
     set(CR, UARTEN | TXE | RTS);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     set(CR, UARTEN | TXE | RXE | RTS);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(get(DR), 'q');
 }
 END_TEST
@@ -273,7 +259,7 @@ START_TEST(loopback_returns_data_and_modem_lines)
     ck_assert_uint_eq(get(RIS) & 0xf, 0xf);
     set(DR, 'l');
     ck_assert_uint_eq(get(DR), 'l');
-    ck_assert_uint_eq(fake_console_read(&c, out, sizeof(out)), 0);
+    ck_assert_uint_eq(fake_console_read(&port.console, out, sizeof(out)), 0);
 }
 END_TEST
 
@@ -321,17 +307,17 @@ START_TEST(stalled_host_holds_the_guest_back_and_loses_nothing)
     sent = print_until_held_back();
     ck_assert_uint_gt(sent, CHARDEV_RING_BYTES - 64);
     ck_assert_uint_eq(get(FR) & 0xa8, 0x28); /* full and busy */
-    ck_assert(!irq.level);
-    ck_assert_uint_eq(chardev_get_stats(c.chr).dropped, 0);
+    ck_assert(!port.irq.level);
+    ck_assert_uint_eq(chardev_get_stats(port.console.chr).dropped, 0);
     do {
-        fake_console_run(&c, 0);
-        n = fake_console_read(&c, out, sizeof(out));
+        fake_console_run(&port.console, 0);
+        n = fake_console_read(&port.console, out, sizeof(out));
         for (size_t i = 0; i < n; i++)
             right = right && out[i] == (char)('a' + got++ % 26);
     } while (n > 0);
     ck_assert(right);
     ck_assert_uint_eq(got, sent);
-    ck_assert(irq.level); /* drained */
+    ck_assert(port.irq.level); /* drained */
     ck_assert_uint_eq(get(FR) & 0xa8, 0x80);
 }
 END_TEST
@@ -345,9 +331,9 @@ START_TEST(long_input_arrives_whole_and_in_order)
     while (got < 100000) {
         uint8_t byte = (uint8_t)typed;
 
-        while (typed < 100000 && write(c.in_fd, &byte, 1) == 1)
+        while (typed < 100000 && write(port.console.in_fd, &byte, 1) == 1)
             byte = (uint8_t)++typed;
-        fake_console_run(&c, 0);
+        fake_console_run(&port.console, 0);
         while (!(get(FR) & RXFE))
             right = right && get(DR) == (uint8_t)got++;
         ck_assert(right);
@@ -357,7 +343,7 @@ END_TEST
 
 START_TEST(no_console_swallows_output)
 {
-    struct dev_env env = {.loop = c.loop};
+    struct dev_env env = {.loop = port.console.loop};
     struct dev *alone;
 
     ck_assert_int_eq(pl011_create(&env, &alone), 0);
@@ -374,9 +360,9 @@ START_TEST(reset_lowers_the_line_and_keeps_the_wire)
     open_port(INT_RX | INT_RT | INT_TX);
     set(DR, 'x');
     type("w");
-    ck_assert(irq.level);
-    dev_reset(uart);
-    ck_assert(!irq.level);
+    ck_assert(port.irq.level);
+    dev_reset(port.dev);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(get(CR), 0x300);
     ck_assert_uint_eq(get(DR), 'w');
 }
@@ -385,7 +371,7 @@ END_TEST
 START_TEST(state_moves_to_another_uart)
 {
     struct fake_irq other_irq = {0};
-    struct dev_env env = {.loop = c.loop, .irq = fake_irq_line(&other_irq)};
+    struct dev_env env = {.loop = port.console.loop, .irq = fake_irq_line(&other_irq)};
     struct dev *other;
 
     open_port(INT_RX | INT_RT);
@@ -394,7 +380,7 @@ START_TEST(state_moves_to_another_uart)
     type("abc");
     get(DR);
     ck_assert_int_eq(pl011_create(&env, &other), 0);
-    ck_assert_int_eq(fake_transfer(uart, other), 0);
+    ck_assert_int_eq(fake_transfer(port.dev, other), 0);
     ck_assert(other_irq.level);
     ck_assert_uint_eq(fake_read(other, IBRD, 4), 0x1234);
     ck_assert_uint_eq(fake_read(other, IFLS, 4), 0x21);
@@ -411,7 +397,7 @@ START_TEST(hostile_state_is_refused_or_harmless)
     set(LCR_H, FEN);
     set(CR, LBE | UARTEN | TXE | RXE);
     set(DR, 'x');
-    fake_hostile_states(uart, 0x50);
+    fake_hostile_states(port.dev, 0x50);
 }
 END_TEST
 
@@ -434,7 +420,7 @@ START_TEST(state_that_no_chip_can_have_is_refused)
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-        fake_expect_refused(uart, bad[i].at, bad[i].value);
+        fake_expect_refused(port.dev, bad[i].at, bad[i].value);
 }
 END_TEST
 
@@ -449,52 +435,31 @@ START_TEST(fuzz_of_all_registers_keeps_the_invariants)
         uint32_t fr;
 
         if (r & 0x10000)
-            fake_write(uart, reg, size, r >> 20);
+            fake_write(port.dev, reg, size, r >> 20);
         else
-            fake_read(uart, reg, size);
+            fake_read(port.dev, reg, size);
         fr = get(FR);
         /* One check a round: Check's asserts cost more than the device. */
-        ck_assert((get(MIS) == (get(RIS) & get(IMSC))) && irq.level == (get(MIS) != 0) &&
+        ck_assert((get(MIS) == (get(RIS) & get(IMSC))) && port.irq.level == (get(MIS) != 0) &&
                   !(fr & RXFE && get(RIS) & (INT_RX | INT_RT)) && !(fr & RXFE && fr & 0x40));
         if (i % 64 == 0) {
             if (r & 0x20000)
-                (void)!write(c.in_fd, &r, 8);
-            fake_console_run(&c, 0);
+                (void)!write(port.console.in_fd, &r, 8);
+            fake_console_run(&port.console, 0);
             if (r & 0x40000)
-                fake_console_read(&c, out, sizeof(out));
+                fake_console_read(&port.console, out, sizeof(out));
         }
     }
 }
 END_TEST
 
-static void *run_loop(void *opaque)
-{
-    loop_run(opaque);
-    return NULL;
-}
-
-static void *type_much(void *opaque)
-{
-    for (unsigned i = 0; i < 2000;) {
-        uint8_t byte = (uint8_t)(i % 251);
-
-        if (write(c.in_fd, &byte, 1) == 1)
-            i++;
-        else
-            usleep(10);
-    }
-    return opaque;
-}
-
 /* The vCPU throttles and releases the sender while the loop brings more. */
 START_TEST(input_survives_a_race_of_guest_and_loop)
 {
-    pthread_t loop, typist;
     bool right = true;
 
     open_port(INT_RX | INT_RT);
-    pthread_create(&loop, NULL, run_loop, c.loop);
-    pthread_create(&typist, NULL, type_much, NULL);
+    fake_serial_race(&port, 2000);
     for (unsigned got = 0; got < 2000;) {
         set(CR, UARTEN | TXE | RXE | (got % 7 ? RTS : 0));
         set(CR, UARTEN | TXE | RXE | RTS);
@@ -504,9 +469,7 @@ START_TEST(input_survives_a_race_of_guest_and_loop)
         set(IFLS, got % 5 << 3);
         set(DR, 'o');
     }
-    pthread_join(typist, NULL);
-    loop_stop(c.loop);
-    pthread_join(loop, NULL);
+    fake_serial_rest(&port);
     ck_assert(right);
 }
 END_TEST

@@ -2,15 +2,11 @@
  * The serial port register by register: its interrupt, loopback, saved state, and what Linux'
  * driver does to find out what chip it is. The data's way is test_uart_data.c's.
  */
-#include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "devices/core/log.h"
-#include "devices/core/loop.h"
 #include "devices/core/util.h"
 #include "devices/devices.h"
-#include "devices/test/fake.h"
+#include "devices/test/fake_serial.h"
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 #define THR RBR
@@ -18,36 +14,27 @@ enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 #define DLL RBR
 #define DLM IER
 
-static struct fake_console c;
-static struct fake_irq irq;
-static struct dev *uart;
+static struct fake_serial port;
 static char out[70000];
 
 static void set_up(void)
 {
-    struct dev_env env;
-
-    log_set_level(LOG_ERROR);
-    memset(&irq, 0, sizeof(irq));
-    fake_console_open(&c, NULL);
-    env = (struct dev_env){.loop = c.loop, .console = c.chr, .irq = fake_irq_line(&irq)};
-    ck_assert_int_eq(uart16550_create(&env, &uart), 0);
+    fake_serial_open(&port, uart16550_create);
 }
 
 static void tear_down(void)
 {
-    dev_destroy(uart);
-    fake_console_close(&c);
+    fake_serial_close(&port);
 }
 
 static uint8_t in(uint64_t reg)
 {
-    return fake_in(uart, reg);
+    return fake_in(port.dev, reg);
 }
 
 static void outb(uint64_t reg, uint8_t value)
 {
-    fake_out(uart, reg, value);
+    fake_out(port.dev, reg, value);
 }
 
 /* As a driver in interrupt mode: FIFOs on, modem lines up, interrupt connected. */
@@ -60,8 +47,7 @@ static void open_port(uint8_t ier)
 
 static void type(const char *text)
 {
-    fake_console_type(&c, text);
-    fake_console_run(&c, 1);
+    fake_serial_type(&port, text);
 }
 
 START_TEST(reset_values_are_those_of_the_data_sheet)
@@ -73,7 +59,7 @@ START_TEST(reset_values_are_those_of_the_data_sheet)
     ck_assert_uint_eq(in(LSR), 0x60);
     ck_assert_uint_eq(in(MSR), 0xb0);
     ck_assert_uint_eq(in(RBR), 0);
-    ck_assert_uint_eq(irq.rises, 0);
+    ck_assert_uint_eq(port.irq.rises, 0);
 }
 END_TEST
 
@@ -92,7 +78,7 @@ START_TEST(scratch_lcr_and_divisor_keep_what_is_written)
     ck_assert_uint_eq(in(DLM), 0x12);
     outb(LCR, 0x03);
     ck_assert_uint_eq(in(IER), 0); /* the divisor was not IER */
-    ck_assert_uint_eq(fake_console_read(&c, out, sizeof(out)), 0);
+    ck_assert_uint_eq(fake_console_read(&port.console, out, sizeof(out)), 0);
 }
 END_TEST
 
@@ -163,22 +149,22 @@ END_TEST
 START_TEST(thre_interrupt_comes_on_enable_and_after_each_byte)
 {
     open_port(0x02);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(in(IIR), 0xc2);
-    ck_assert(!irq.level); /* reading it as the source clears it */
+    ck_assert(!port.irq.level); /* reading it as the source clears it */
     ck_assert_uint_eq(in(IIR), 0xc1);
     outb(THR, 'x');
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     outb(THR, 'y'); /* still: no second edge */
-    ck_assert_uint_eq(irq.rises, 2);
+    ck_assert_uint_eq(port.irq.rises, 2);
     ck_assert_uint_eq(in(IIR), 0xc2);
     outb(IER, 0x02); /* was enabled before: nothing new */
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     outb(IER, 0);
     outb(IER, 0x02);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     outb(IER, 0);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
 }
 END_TEST
 
@@ -196,14 +182,14 @@ END_TEST
 START_TEST(receive_interrupt_follows_the_data)
 {
     open_port(0x01);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     type("ab");
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(in(LSR), 0x61);
     ck_assert_uint_eq(in(RBR), 'a');
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(in(RBR), 'b');
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(in(LSR), 0x60);
     ck_assert_uint_eq(in(RBR), 0);
 }
@@ -232,13 +218,13 @@ START_TEST(out2_connects_the_interrupt)
 {
     open_port(0x02);
     outb(MCR, 0x03);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(in(IIR), 0xc2);
     outb(IER, 0);
     outb(IER, 0x02);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     outb(MCR, 0x0b);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
 }
 END_TEST
 
@@ -261,12 +247,12 @@ START_TEST(loopback_data_comes_back_and_not_out)
     outb(MCR, 0x1b);
     outb(IER, 0x01);
     outb(THR, 0xa5);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(in(LSR), 0x61);
     ck_assert_uint_eq(in(RBR), 0xa5);
-    ck_assert(!irq.level);
-    fake_console_run(&c, 30);
-    ck_assert_uint_eq(fake_console_read(&c, out, sizeof(out)), 0);
+    ck_assert(!port.irq.level);
+    fake_console_run(&port.console, 30);
+    ck_assert_uint_eq(fake_console_read(&port.console, out, sizeof(out)), 0);
 }
 END_TEST
 
@@ -288,12 +274,12 @@ START_TEST(full_fifo_overruns_and_keeps_the_old)
     outb(IER, 0x04);
     for (uint8_t i = 0; i < 16; i++)
         outb(THR, i);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     outb(THR, 0xee);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(in(IIR), 0xc6);
     ck_assert_uint_eq(in(LSR), 0x63);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(in(LSR), 0x61); /* reading cleared it */
     for (uint8_t i = 0; i < 16; i++)
         ck_assert_uint_eq(in(RBR), i);
@@ -336,15 +322,15 @@ START_TEST(modem_status_changes_are_told_and_cleared)
     outb(MCR, 0x18);
     in(MSR);
     outb(IER, 0x08);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     outb(MCR, 0x1a); /* RTS: CTS rises */
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(in(IIR), 0x00);
     ck_assert_uint_eq(in(MSR), 0x91);
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(in(MSR), 0x90);
     outb(MCR, 0x1e); /* RI rises: not told */
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     outb(MCR, 0x1a); /* RI falls */
     ck_assert_uint_eq(in(MSR), 0x94);
     outb(MCR, 0x1b);
@@ -372,18 +358,18 @@ START_TEST(sources_come_by_priority)
     ck_assert_uint_eq(in(IIR), 0xc0);
     in(MSR);
     ck_assert_uint_eq(in(IIR), 0xc1);
-    ck_assert_uint_eq(irq.rises, 1);
-    ck_assert(!irq.level);
+    ck_assert_uint_eq(port.irq.rises, 1);
+    ck_assert(!port.irq.level);
 }
 END_TEST
 
 START_TEST(wide_access_is_consecutive_registers)
 {
-    fake_write(uart, LCR, 2, 0x0a03);
+    fake_write(port.dev, LCR, 2, 0x0a03);
     ck_assert_uint_eq(in(LCR), 0x03);
     ck_assert_uint_eq(in(MCR), 0x0a);
-    ck_assert_uint_eq(fake_read(uart, 0, 8), UINT64_C(0x00b0600a03010000));
-    fake_write(uart, 6, 2, 0x7700);
+    ck_assert_uint_eq(fake_read(port.dev, 0, 8), UINT64_C(0x00b0600a03010000));
+    fake_write(port.dev, 6, 2, 0x7700);
     ck_assert_uint_eq(in(SCR), 0x77);
 }
 END_TEST
@@ -392,9 +378,9 @@ START_TEST(reset_lowers_the_line_and_keeps_the_wire)
 {
     open_port(0x03);
     type("r");
-    ck_assert(irq.level);
-    dev_reset(uart);
-    ck_assert(!irq.level);
+    ck_assert(port.irq.level);
+    dev_reset(port.dev);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(in(IIR), 0x01);
     ck_assert_uint_eq(in(RBR), 'r');
 }
@@ -414,7 +400,7 @@ START_TEST(state_moves_to_another_uart)
     type("abc");
     in(RBR);
     ck_assert_int_eq(uart16550_create(&env, &other), 0);
-    ck_assert_int_eq(fake_transfer(uart, other), 0);
+    ck_assert_int_eq(fake_transfer(port.dev, other), 0);
     ck_assert(other_irq.level);
     ck_assert_uint_eq(fake_in(other, SCR), 0x5a);
     ck_assert_uint_eq(fake_in(other, RBR), 'b');
@@ -431,7 +417,7 @@ START_TEST(hostile_state_is_refused_or_harmless)
     outb(FCR, 0xc1);
     outb(MCR, 0x1f);
     outb(THR, 'x');
-    fake_hostile_states(uart, 8);
+    fake_hostile_states(port.dev, 8);
 }
 END_TEST
 
@@ -455,7 +441,7 @@ START_TEST(state_that_no_chip_can_have_is_refused)
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-        fake_expect_refused(uart, bad[i].at, bad[i].value);
+        fake_expect_refused(port.dev, bad[i].at, bad[i].value);
 }
 END_TEST
 
@@ -469,9 +455,9 @@ static void check_invariants(void)
     /* THRE may go with the look at IIR, and must then not come back by itself. */
     iir = in(IIR);
     if ((iir & 0x0f) != 0x02)
-        ck_assert_int_eq(irq.level, mcr & 0x08 && !(iir & 1));
+        ck_assert_int_eq(port.irq.level, mcr & 0x08 && !(iir & 1));
     else
-        ck_assert_int_eq(irq.level, mcr & 0x08 && !(in(IIR)&1));
+        ck_assert_int_eq(port.irq.level, mcr & 0x08 && !(in(IIR)&1));
     ck_assert_uint_eq(iir & 0x30, 0);
     ck_assert(iir >> 6 == 0 || iir >> 6 == 3);
     if (!(in(IER)))
@@ -491,16 +477,16 @@ START_TEST(fuzz_of_all_registers_keeps_the_invariants)
         if (reg + size > 8)
             size = 1;
         if (r & 0x100)
-            fake_write(uart, reg, size, r >> 16);
+            fake_write(port.dev, reg, size, r >> 16);
         else
-            fake_read(uart, reg, size);
+            fake_read(port.dev, reg, size);
         check_invariants();
         if (i % 64 == 0) {
             if (r & 0x200)
-                (void)!write(c.in_fd, &r, 8);
-            fake_console_run(&c, 0);
+                (void)!write(port.console.in_fd, &r, 8);
+            fake_console_run(&port.console, 0);
             if (r & 0x400)
-                fake_console_read(&c, out, sizeof(out));
+                fake_console_read(&port.console, out, sizeof(out));
         }
     }
 }

@@ -2,15 +2,11 @@
  * The serial port's data: from guest to host and back, when either is slow, asleep or still
  * booting.
  */
-#include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "devices/core/log.h"
 #include "devices/core/loop.h"
-#include "devices/core/util.h"
 #include "devices/devices.h"
-#include "devices/test/fake.h"
+#include "devices/test/fake_serial.h"
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 #define THR RBR
@@ -18,36 +14,27 @@ enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 #define DLL RBR
 #define DLM IER
 
-static struct fake_console c;
-static struct fake_irq irq;
-static struct dev *uart;
+static struct fake_serial port;
 static char out[70000];
 
 static void set_up(void)
 {
-    struct dev_env env;
-
-    log_set_level(LOG_ERROR);
-    memset(&irq, 0, sizeof(irq));
-    fake_console_open(&c, NULL);
-    env = (struct dev_env){.loop = c.loop, .console = c.chr, .irq = fake_irq_line(&irq)};
-    ck_assert_int_eq(uart16550_create(&env, &uart), 0);
+    fake_serial_open(&port, uart16550_create);
 }
 
 static void tear_down(void)
 {
-    dev_destroy(uart);
-    fake_console_close(&c);
+    fake_serial_close(&port);
 }
 
 static uint8_t in(uint64_t reg)
 {
-    return fake_in(uart, reg);
+    return fake_in(port.dev, reg);
 }
 
 static void outb(uint64_t reg, uint8_t value)
 {
-    fake_out(uart, reg, value);
+    fake_out(port.dev, reg, value);
 }
 
 /* As a driver in interrupt mode: FIFOs on, modem lines up, interrupt connected. */
@@ -60,8 +47,7 @@ static void open_port(uint8_t ier)
 
 static void type(const char *text)
 {
-    fake_console_type(&c, text);
-    fake_console_run(&c, 1);
+    fake_serial_type(&port, text);
 }
 
 START_TEST(transmit_reaches_the_host_and_thr_is_empty_again)
@@ -70,9 +56,9 @@ START_TEST(transmit_reaches_the_host_and_thr_is_empty_again)
         ck_assert_uint_eq(in(LSR)&0x60, 0x60);
         outb(THR, (uint8_t)*p);
     }
-    fake_console_read(&c, out, sizeof(out));
+    fake_console_read(&port.console, out, sizeof(out));
     ck_assert_str_eq(out, "serial\n");
-    ck_assert_uint_eq(irq.rises, 0);
+    ck_assert_uint_eq(port.irq.rises, 0);
 }
 END_TEST
 
@@ -82,7 +68,7 @@ START_TEST(without_fifo_one_byte_at_a_time_arrives)
     outb(IER, 0x01);
     type("xyz");
     for (const char *p = "xyz"; *p; p++) {
-        fake_console_run(&c, 1);
+        fake_console_run(&port.console, 1);
         ck_assert_uint_eq(in(IIR), 0x04);
         ck_assert_uint_eq(in(RBR), (uint8_t)*p);
         ck_assert_uint_eq(in(IIR), 0x01); /* the next comes with the loop */
@@ -106,7 +92,7 @@ START_TEST(script_on_stdin_survives_the_driver_probing)
     outb(FCR, 0x07);
     outb(MCR, 0x0b);
     for (const char *p = "poweroff -f\n"; *p; p++) {
-        fake_console_run(&c, 0);
+        fake_console_run(&port.console, 0);
         ck_assert_uint_eq(in(LSR)&0x01, 0x01);
         ck_assert_uint_eq(in(RBR), (uint8_t)*p);
     }
@@ -118,10 +104,10 @@ START_TEST(sender_honours_rts)
     open_port(0x01);
     outb(MCR, 0x09); /* throttled */
     type("q");
-    ck_assert(!irq.level);
+    ck_assert(!port.irq.level);
     ck_assert_uint_eq(in(LSR)&0x01, 0);
     outb(MCR, 0x0b);
-    ck_assert(irq.level);
+    ck_assert(port.irq.level);
     ck_assert_uint_eq(in(RBR), 'q');
 }
 END_TEST
@@ -154,17 +140,17 @@ START_TEST(stalled_host_holds_the_guest_back_and_loses_nothing)
 
     ck_assert_uint_gt(sent, CHARDEV_RING_BYTES - 64);
     ck_assert_uint_eq(in(LSR), 0x00);
-    ck_assert_uint_eq(chardev_get_stats(c.chr).dropped, 0);
+    ck_assert_uint_eq(chardev_get_stats(port.console.chr).dropped, 0);
     open_port(0x02);
-    ck_assert(!irq.level); /* nor is the interrupt raised while there is no room */
+    ck_assert(!port.irq.level); /* nor is the interrupt raised while there is no room */
     do {
-        fake_console_run(&c, 0);
-        n = fake_console_read(&c, out, sizeof(out));
+        fake_console_run(&port.console, 0);
+        n = fake_console_read(&port.console, out, sizeof(out));
         for (size_t i = 0; i < n; i++)
             ck_assert_int_eq(out[i], (char)('a' + got++ % 26));
     } while (n > 0);
     ck_assert_uint_eq(got, sent);
-    ck_assert(irq.level); /* drained */
+    ck_assert(port.irq.level); /* drained */
     ck_assert_uint_eq(in(IIR), 0xc2);
     ck_assert_uint_eq(in(LSR), 0x60);
 }
@@ -177,8 +163,8 @@ START_TEST(guest_that_ignores_thre_loses_bytes_not_time)
     for (unsigned i = 0; i < 1000000; i++)
         outb(THR, 'x');
     ck_assert_uint_lt(loop_now_ns() - start, UINT64_C(20000000000));
-    ck_assert_uint_gt(chardev_get_stats(c.chr).dropped, 800000);
-    ck_assert_uint_eq(chardev_get_stats(c.chr).written, 1000000);
+    ck_assert_uint_gt(chardev_get_stats(port.console.chr).dropped, 800000);
+    ck_assert_uint_eq(chardev_get_stats(port.console.chr).written, 1000000);
 }
 END_TEST
 
@@ -188,14 +174,14 @@ START_TEST(hundred_megabytes_typed_at_a_guest_that_sleeps)
     uint64_t pushed = 0;
 
     for (unsigned i = 0; i < 25600; i++) {
-        ssize_t n = write(c.in_fd, block, sizeof(block));
+        ssize_t n = write(port.console.in_fd, block, sizeof(block));
 
         pushed += n > 0 ? (uint64_t)n : 0;
         if (i % 16 == 0)
-            fake_console_run(&c, 0);
+            fake_console_run(&port.console, 0);
     }
     ck_assert_uint_le(pushed, 65536 + 16); /* the pipe and the wire */
-    ck_assert_int_eq(loop_step(c.loop), 0);
+    ck_assert_int_eq(loop_step(port.console.loop), 0);
 }
 END_TEST
 
@@ -207,9 +193,9 @@ START_TEST(long_input_arrives_whole_and_in_order)
     while (got < 100000) {
         uint8_t byte = (uint8_t)typed;
 
-        while (typed < 100000 && write(c.in_fd, &byte, 1) == 1)
+        while (typed < 100000 && write(port.console.in_fd, &byte, 1) == 1)
             byte = (uint8_t)++typed;
-        fake_console_run(&c, 0);
+        fake_console_run(&port.console, 0);
         while (in(LSR)&0x01)
             ck_assert_uint_eq(in(RBR), (uint8_t)got++);
     }
@@ -218,7 +204,7 @@ END_TEST
 
 START_TEST(no_console_swallows_output)
 {
-    struct dev_env env = {.loop = c.loop};
+    struct dev_env env = {.loop = port.console.loop};
     struct dev *alone;
 
     ck_assert_int_eq(uart16550_create(&env, &alone), 0);
@@ -231,42 +217,18 @@ START_TEST(no_console_swallows_output)
 }
 END_TEST
 
-static void *run_loop(void *opaque)
-{
-    loop_run(opaque);
-    return NULL;
-}
-
-static void *type_much(void *opaque)
-{
-    for (unsigned i = 0; i < 3000;) {
-        uint8_t byte = (uint8_t)(i % 251);
-
-        if (write(c.in_fd, &byte, 1) == 1)
-            i++;
-        else
-            usleep(10);
-    }
-    return opaque;
-}
-
 /* The vCPU reads and changes modes while the loop brings more: nothing is lost or doubled. */
 START_TEST(input_survives_a_race_of_guest_and_loop)
 {
-    pthread_t loop, typist;
-
     open_port(0x01);
-    pthread_create(&loop, NULL, run_loop, c.loop);
-    pthread_create(&typist, NULL, type_much, NULL);
+    fake_serial_race(&port, 3000);
     for (unsigned got = 0; got < 3000;) {
         if (in(LSR)&0x01)
             ck_assert_uint_eq(in(RBR), got++ % 251);
         if (got % 512 == 0)
             outb(FCR, got & 512 ? 0x00 : 0x01);
     }
-    pthread_join(typist, NULL);
-    loop_stop(c.loop);
-    pthread_join(loop, NULL);
+    fake_serial_rest(&port);
 }
 END_TEST
 
