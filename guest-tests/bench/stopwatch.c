@@ -100,23 +100,34 @@ static int reap(pid_t pid)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* The same with a pipe: its other end, and when it started. */
+static pid_t start_piped(char **command, int *out, int64_t *begin)
+{
+    int ends[2];
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        fail("pipe");
+    *begin = now_ns();
+    pid = start(command, ends[1]);
+    close(ends[1]);
+    *out = ends[0];
+    return pid;
+}
+
 static struct result time_first_byte(char **command)
 {
     struct result result = {0};
-    int ends[2];
+    int out;
     char byte;
     int64_t begin;
     pid_t pid;
     bool came;
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        fail("pipe");
-    begin = now_ns();
-    pid = start(command, ends[1]);
-    close(ends[1]);
-    came = wait_for(ends[0]);
+    pid = start_piped(command, &out, &begin);
+    came = wait_for(out);
     result.ns = now_ns() - begin;
-    if (came && read(ends[0], &byte, 1) != 1) {
+    if (came && read(out, &byte, 1) != 1) {
         result.status = reap(pid); /* it ended without a byte: its status says why */
         if (!result.status)
             result.status = STATUS_BAD;
@@ -125,7 +136,7 @@ static struct result time_first_byte(char **command)
         reap(pid);
         result.status = came ? 0 : STATUS_TIMEOUT;
     }
-    close(ends[0]);
+    close(out);
     return result;
 }
 
@@ -197,18 +208,14 @@ static struct result time_to_marker(char **command, const char *label, int run,
     static char output[OUTPUT_MAX];
     struct result result = {0};
     int log = open_log(label, run);
-    int ends[2];
+    int out;
     int64_t begin;
     pid_t pid;
     bool ended;
     size_t size;
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        fail("pipe");
-    begin = now_ns();
-    pid = start(command, ends[1]);
-    close(ends[1]);
-    size = read_output(ends[0], output, marker, &ended);
+    pid = start_piped(command, &out, &begin);
+    size = read_output(out, output, marker, &ended);
     if (!ended)
         kill(pid, SIGKILL);
     result.status = reap(pid);
@@ -219,7 +226,7 @@ static struct result time_to_marker(char **command, const char *label, int run,
     if (write(log, output, size) != (ssize_t)size)
         fail(label);
     close(log);
-    close(ends[0]);
+    close(out);
     return result;
 }
 
